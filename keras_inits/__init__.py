@@ -1,0 +1,78 @@
+"""Weight initialization for Keras 3; importing it registers every scheme with Keras."""
+
+from keras_inits import compat as _compat
+from keras_inits.fans import compute_fans
+from keras_inits.gains import gain
+from keras_inits.registry import get, names
+from keras_inits.schemes.constant import Constant, Identity, One, Zero
+from keras_inits.schemes.data import DataNormal, FromArray
+from keras_inits.schemes.identity import Dirac, ZerO
+from keras_inits.schemes.orthogonal import DeltaOrthogonal, Orthogonal
+from keras_inits.schemes.uniform_normal import (
+    Normal,
+    RandomNormal,
+    RandomUniform,
+    TruncatedNormal,
+    Uniform,
+)
+from keras_inits.schemes.variance_scaling import (
+    FanInUniform,
+    GlorotNormal,
+    GlorotUniform,
+    HeNormal,
+    HeUniform,
+    KaimingNormal,
+    KaimingUniform,
+    LecunNormal,
+    LecunUniform,
+    VarianceScaling,
+    XavierNormal,
+    XavierUniform,
+)
+from keras_inits.streams import DefaultStream, Keras1Stream, TorchStream
+
+Zeros = Zero
+Ones = One
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Constant",
+    "DataNormal",
+    "DefaultStream",
+    "DeltaOrthogonal",
+    "Dirac",
+    "FanInUniform",
+    "FromArray",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Identity",
+    "KaimingNormal",
+    "KaimingUniform",
+    "Keras1Stream",
+    "LecunNormal",
+    "LecunUniform",
+    "Normal",
+    "One",
+    "Ones",
+    "Orthogonal",
+    "RandomNormal",
+    "RandomUniform",
+    "TorchStream",
+    "TruncatedNormal",
+    "Uniform",
+    "VarianceScaling",
+    "XavierNormal",
+    "XavierUniform",
+    "ZerO",
+    "Zero",
+    "Zeros",
+    "compute_fans",
+    "gain",
+    "get",
+    "names",
+]
+
+_compat.give_einsum_axes()

@@ -1,0 +1,209 @@
+"""The base of every scheme: config from the signature, seeds, checks, dtypes, placement."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, ClassVar, Self
+
+import keras
+import numpy as np
+
+from keras_inits import checks
+from keras_inits.streams import DefaultStream, Stream
+from keras_inits.streams.placement import cast, draw_dtype, numpy_dtype, place
+from keras_inits.streams.stream import Index
+
+
+@cache
+def signature_names(cls: type) -> tuple[str, ...]:
+    """The constructor's argument names: they are the config's keys and the attributes' names."""
+    return tuple(inspect.signature(cls).parameters)
+
+
+class Scheme(keras.initializers.Initializer):
+    """A law for the entries of one weight tensor.
+
+    A subclass stores its checked arguments under their own names and writes `values`, a pure
+    function to a NumPy array. Its config is read from the constructor's signature.
+
+    Calling a scheme, `scheme(shape, dtype=None, layout=None)`, returns a tensor of the backend.
+    `dtype=None` is `keras.config.floatx()`. Entries are drawn in float32 (float64 for float64) and
+    rounded once, at the end. `layout` spreads the tensor over devices; the values stay the same.
+
+    `seed` is None, an int from 0 to 2**64 - 1, a `keras.random.SeedGenerator` or a stream. An int
+    gives the same values at every call, on every backend. None draws anew at every call, yet the
+    same sequence after `keras.utils.set_random_seed`. A SeedGenerator moves on with every call.
+
+    Raises ValueError or TypeError, before anything is drawn, for an argument, shape or dtype that
+    the scheme does not accept.
+    """
+
+    #: Draws random numbers, so it has a seed and only floating dtypes.
+    random: ClassVar[bool] = True
+    #: Ranks of the shapes it accepts.
+    min_rank: ClassVar[int] = 0
+    max_rank: ClassVar[int | None] = None
+    #: Entries depend on their own position alone: a block can be drawn without the rest.
+    elementwise: ClassVar[bool] = True
+    #: Arguments that the config leaves out.
+    transient: ClassVar[tuple[str, ...]] = ()
+
+    seed: Any = None
+
+    def __call__(
+        self, shape: Sequence[int], dtype: Any = None, layout: Any = None
+    ) -> Any:
+        dims = self.check_shape(shape)
+        name = self.check_dtype(dtype)
+        fill = self._filler(dims, name, self._stream() if self.random else None)
+        return place(fill, dims, name, layout)
+
+    def values(
+        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
+    ) -> np.ndarray:
+        """The entries as a NumPy array of `dtype` (float32 or float64), or the block at `index`."""
+        raise NotImplementedError(f"{type(self).__name__} must implement values()")
+
+    def support(self, shape: tuple[int, ...]) -> tuple[float, float] | None:
+        """Bounds that no entry leaves, or None."""
+        return None
+
+    def draw(
+        self, shape: Sequence[int], stream: Stream, dtype: Any = None
+    ) -> np.ndarray:
+        """The entries from a given stream, as a NumPy array; `seed` plays no part."""
+        dims = self.check_shape(shape)
+        return self._filler(dims, self.check_dtype(dtype), stream)(None)
+
+    def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape as a tuple of ints, or an error; subclasses add their own conditions."""
+        return checks.shape(
+            type(self).__name__, shape, min_rank=self.min_rank, max_rank=self.max_rank
+        )
+
+    def check_dtype(self, dtype: Any) -> str:
+        """The dtype's name, or an error."""
+        owner = type(self).__name__
+        try:
+            name = keras.backend.standardize_dtype(dtype)
+        except (TypeError, ValueError) as error:
+            raise checks.value_error(owner, "dtype", "a dtype that Keras knows", dtype) from error
+        return checks.float_dtype(owner, name) if self.random else name
+
+    def _filler(
+        self, shape: tuple[int, ...], dtype: str, stream: Stream | None
+    ) -> Callable[[Index], np.ndarray]:
+        wide = draw_dtype(dtype)
+
+        def fill(index: Index) -> np.ndarray:
+            if 0 in shape:
+                return np.zeros(shape, numpy_dtype(dtype))
+            if stream is not None and stream.sequential or not self.elementwise:
+                block = whole()
+                block = block if index is None else np.ascontiguousarray(block[index])
+            else:
+                block = self.values(shape, wide, stream, index)  # type: ignore[arg-type]
+            return cast(block, dtype, self.support(shape))
+
+        @cache
+        def whole() -> np.ndarray:
+            return self.values(shape, wide, stream)  # type: ignore[arg-type]
+
+        return fill
+
+    def _stream(self) -> Stream:
+        seed = self.seed
+        if isinstance(seed, Stream):
+            return seed
+        if isinstance(seed, keras.random.SeedGenerator):
+            return DefaultStream(_next_seed(type(self).__name__, seed))
+        # Python's generator is the one that keras.utils.set_random_seed and Keras itself use here.
+        return DefaultStream(random.getrandbits(64) if seed is None else seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            name: _plain(getattr(self, name))
+            for name in signature_names(type(self))
+            if name not in self.transient
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        known = signature_names(cls)
+        if not isinstance(config, dict):
+            raise checks.type_error(cls.__name__, "config", "a dict", config)
+        unknown = sorted(str(key) for key in config if key not in known)
+        if unknown:
+            raise ValueError(
+                f"{cls.__name__}: config must have no fields but {list(known)}, got also {unknown}"
+            )
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        parameters = inspect.signature(type(self)).parameters.values()
+        shown = [
+            f"{p.name}={getattr(self, p.name)!r}"
+            for p in parameters
+            if p.name not in self.transient and getattr(self, p.name) != p.default
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def check_seed(owner: str, seed: Any) -> Any:
+    """None, an int, a SeedGenerator, a stream or the config of one; else an error."""
+    if isinstance(seed, dict):
+        seed = _seed_from_config(owner, seed)
+    if seed is None or isinstance(seed, (keras.random.SeedGenerator, Stream)):
+        return seed
+    expected = "None, an integer from 0 to 2**64 - 1, a keras.random.SeedGenerator or a stream"
+    if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)):
+        raise checks.type_error(owner, "seed", expected, seed)
+    if not 0 <= seed < 2**64:
+        raise checks.value_error(owner, "seed", expected, seed)
+    return int(seed)
+
+
+def _seed_from_config(owner: str, config: dict[str, Any]) -> Any:
+    """A SeedGenerator or a stream from its config; nothing else is ever built from a file here."""
+    expected = "the config of a keras.random.SeedGenerator or of a stream"
+    name = config.get("registered_name") or config.get("class_name")
+    inner = config.get("config")
+    if not isinstance(name, str) or not isinstance(inner, dict):
+        raise checks.value_error(owner, "seed", expected, config)
+    cls = keras.saving.get_custom_objects().get(name)
+    if name == "SeedGenerator":
+        cls = keras.random.SeedGenerator
+        checks.integer(owner, "seed of the SeedGenerator", inner.get("seed"), low=0)
+    elif not (isinstance(cls, type) and issubclass(cls, Stream)):
+        raise checks.value_error(owner, "seed", expected, config)
+    return cls.from_config(inner)
+
+
+def _next_seed(owner: str, generator: keras.random.SeedGenerator) -> int:
+    state = generator.next()
+    try:
+        low, high = (int(word) for word in keras.ops.convert_to_numpy(state))
+    except Exception as error:
+        raise ValueError(
+            f"{owner}: seed must be an integer or a stream inside a compiled function, "
+            "got a SeedGenerator, whose state has no value there"
+        ) from error
+    return high << 32 | low
+
+
+def _plain(value: Any) -> Any:
+    """An attribute as JSON: nested objects become Keras configs, tuples and arrays lists."""
+    if isinstance(value, (Stream, keras.initializers.Initializer)):
+        return keras.saving.serialize_keras_object(value)
+    if isinstance(value, keras.random.SeedGenerator):
+        # Its seed alone: other fields differ between Keras releases and from object to object.
+        config = keras.saving.serialize_keras_object(value)
+        return config | {"config": {"seed": config["config"]["seed"]}}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value

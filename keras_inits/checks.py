@@ -1,0 +1,144 @@
+"""Small argument checks, all with one message form: `Owner: name must be ..., got ...`."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+FLOAT_DTYPES = ("float16", "bfloat16", "float32", "float64")
+# A shape whose entries could not be addressed by any machine is a mistake or an attack, not a model.
+MAX_ENTRIES = 2**48
+
+
+def _got(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def type_error(owner: str, name: str, expected: str, value: Any) -> TypeError:
+    return TypeError(
+        f"{owner}: {name} must be {expected}, got {_got(value)} of type {type(value).__name__}"
+    )
+
+
+def value_error(owner: str, name: str, expected: str, value: Any) -> ValueError:
+    return ValueError(f"{owner}: {name} must be {expected}, got {_got(value)}")
+
+
+def number(
+    owner: str,
+    name: str,
+    value: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> float | int:
+    """A finite real number with `low <= value <= high` and `above < value < below`, as a Python number."""
+    bounds = [
+        f"{sign} {bound:g}"
+        for sign, bound in ((">", above), (">=", low), ("<", below), ("<=", high))
+        if bound is not None
+    ]
+    expected = " ".join(["a finite number", " and ".join(bounds)]).strip()
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise type_error(owner, name, expected, value)
+    plain = value.item() if isinstance(value, np.generic) else value
+    plain = plain if isinstance(plain, (int, float)) else float(plain)
+    try:
+        inside = math.isfinite(float(plain))
+    except OverflowError:
+        inside = False
+    inside = (
+        inside
+        and (low is None or plain >= low)
+        and (high is None or plain <= high)
+        and (above is None or plain > above)
+        and (below is None or plain < below)
+    )
+    if not inside:
+        raise value_error(owner, name, expected, value)
+    return plain
+
+
+def integer(
+    owner: str, name: str, value: Any, *, low: int | None = None, high: int | None = None
+) -> int:
+    """A whole number with `low <= value <= high`, as a Python int."""
+    bounds = [f"{s} {b}" for s, b in ((">=", low), ("<=", high)) if b is not None]
+    expected = " ".join(["an integer", " and ".join(bounds)]).strip()
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        raise type_error(owner, name, expected, value)
+    plain = int(value)
+    if (low is not None and plain < low) or (high is not None and plain > high):
+        raise value_error(owner, name, expected, value)
+    return plain
+
+
+def boolean(owner: str, name: str, value: Any) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise type_error(owner, name, "True or False", value)
+    return bool(value)
+
+
+def one_of(owner: str, name: str, value: Any, allowed: Sequence[str]) -> str:
+    expected = "one of " + ", ".join(repr(choice) for choice in allowed)
+    if not isinstance(value, str):
+        raise type_error(owner, name, expected, value)
+    if value not in allowed:
+        raise value_error(owner, name, expected, value)
+    return value
+
+
+def axes(owner: str, name: str, value: Any) -> list[int] | None:
+    """None, or distinct integers (negative ones count from the end)."""
+    if value is None:
+        return None
+    expected = "None or a list of distinct integers"
+    if isinstance(value, (str, bytes, dict)) or not isinstance(value, Iterable):
+        raise type_error(owner, name, expected, value)
+    listed = [integer(owner, f"{name}[{i}]", axis) for i, axis in enumerate(value)]
+    if len(set(listed)) != len(listed):
+        raise value_error(owner, name, expected, value)
+    return listed
+
+
+def shape(
+    owner: str, value: Any, *, min_rank: int = 0, max_rank: int | None = None
+) -> tuple[int, ...]:
+    """Dimensions as a tuple of Python ints, each >= 0; zero-size shapes pass."""
+    expected = "a sequence of integers >= 0"
+    if isinstance(value, (str, bytes, dict)) or not isinstance(value, Iterable):
+        raise type_error(owner, "shape", expected, value)
+    dims = tuple(value)
+    for dim in dims:
+        if dim is None:
+            raise value_error(owner, "shape", expected, dims)
+        if isinstance(dim, (bool, np.bool_)) or not isinstance(dim, numbers.Integral):
+            raise type_error(owner, "shape", expected, dims)
+    dims = tuple(int(dim) for dim in dims)
+    if any(dim < 0 for dim in dims):
+        raise value_error(owner, "shape", expected, dims)
+    if math.prod(dims) > MAX_ENTRIES:
+        raise value_error(owner, "shape", f"of at most {MAX_ENTRIES} entries", dims)
+    if len(dims) < min_rank or (max_rank is not None and len(dims) > max_rank):
+        if max_rank is None:
+            ranks = f"of rank {min_rank} or more"
+        elif min_rank == max_rank:
+            ranks = f"of rank {min_rank}"
+        else:
+            ranks = f"of rank {min_rank} to {max_rank}"
+        raise value_error(owner, "shape", ranks, dims)
+    return dims
+
+
+def float_dtype(owner: str, dtype: str) -> str:
+    """A floating dtype's name, or a ValueError: a random law has no integer or complex version."""
+    if dtype not in FLOAT_DTYPES:
+        raise value_error(owner, "dtype", "one of " + ", ".join(FLOAT_DTYPES), dtype)
+    return dtype

@@ -1,0 +1,143 @@
+"""Frozen names, string aliases and the catalogue of all schemes."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import keras
+
+PACKAGE = "keras_inits"
+
+C = TypeVar("C", bound=type)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One scheme in the catalogue: its class, law, source and the strings that name it."""
+
+    cls: type
+    family: str
+    law: str
+    source: str
+    strings: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.cls.__name__
+
+
+CATALOGUE: dict[str, Entry] = {}
+
+
+def snake_case(name: str) -> str:
+    """`HeNormal` -> `he_normal`, as Keras spells it."""
+    words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", words).lower()
+
+
+def register(
+    *, law: str, source: str, aliases: tuple[str, ...] = (), package: str = PACKAGE
+) -> Callable[[C], C]:
+    """Class decorator: `keras_inits>Name` for files, and the strings that layers accept.
+
+    A class that needs arguments has no strings beyond its registered name. A bare name that Keras
+    knows stays Keras's, and another `package` has no bare names.
+    """
+
+    def decorate(cls: C) -> C:
+        keras.saving.register_keras_serializable(package, cls.__name__)(cls)
+        registered = f"{package}>{cls.__name__}"
+        strings = [registered]
+        if _stands_alone(cls):
+            for alias in (cls.__name__, *aliases):
+                snake = snake_case(alias)
+                strings += [f"{package}>{alias}", f"{package}>{snake}"]
+                if package == PACKAGE and not _keras_knows(snake):
+                    strings.append(snake)
+        strings = list(dict.fromkeys(strings))
+        known = keras.saving.get_custom_objects()
+        for string in strings:
+            known[string] = cls
+        family = cls.__module__.rsplit(".", 1)[-1]
+        key = cls.__name__ if package == PACKAGE else registered
+        CATALOGUE[key] = Entry(cls, family, law, source, tuple(strings))
+        return cls
+
+    return decorate
+
+
+def _stands_alone(cls: type) -> bool:
+    """Whether the class can be made without arguments, so that a string can stand for it."""
+    try:
+        cls()
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _keras_knows(name: str) -> bool:
+    if name in keras.saving.get_custom_objects():
+        return False
+    try:
+        keras.initializers.get(name)
+    except ValueError:
+        return False
+    except Exception:
+        return True  # known, but not to be had without arguments ("constant")
+    return True
+
+
+def names() -> list[str]:
+    """Every string that names a scheme of this library in a layer, sorted.
+
+    >>> "xavier_normal" in names()
+    True
+    """
+    return sorted(
+        string
+        for entry in CATALOGUE.values()
+        if _stands_alone(entry.cls)
+        for string in entry.strings
+    )
+
+
+def get(identifier: Any) -> Any:
+    """`keras.initializers.get`, with an error that names the nearest known strings.
+
+    Takes a string, a config, a class, an initializer, an array or None.
+
+    >>> get("xavier_normal")
+    XavierNormal()
+    """
+    if isinstance(identifier, str):
+        entry = CATALOGUE.get(identifier.removeprefix(f"{PACKAGE}>"))
+        if entry is not None and not _stands_alone(entry.cls):
+            raise ValueError(
+                f"get: {entry.name} must be given its arguments, as "
+                f"{entry.name}{inspect.signature(entry.cls)}, got the string {identifier!r}"
+            )
+    try:
+        found = keras.initializers.get(identifier)
+    except ValueError:
+        if not isinstance(identifier, str):
+            raise
+        found = identifier
+    if isinstance(found, str):
+        raise ValueError(_unknown(found))
+    return found
+
+
+def _unknown(name: str) -> str:
+    hosts = [host for host in vars(keras.initializers) if host.islower() and _keras_knows(host)]
+    candidates = [*names(), *hosts]
+    nearest = difflib.get_close_matches(name, candidates, n=3, cutoff=0.5)
+    if not nearest:
+        folded = {candidate.lower(): candidate for candidate in candidates}
+        nearest = [folded[m] for m in difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.5)]
+    hint = f"; nearest: {', '.join(map(repr, nearest))}" if nearest else ""
+    return f"get: identifier must name a known initializer, got {name!r}{hint} (keras_inits.names() lists all)"

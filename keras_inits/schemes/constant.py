@@ -1,0 +1,132 @@
+"""Constant laws: every entry equal, or the identity matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from keras_inits import checks
+from keras_inits.base import Scheme
+from keras_inits.registry import register
+from keras_inits.streams import Stream
+from keras_inits.streams.placement import numpy_dtype
+from keras_inits.streams.stream import Index
+
+
+def block_shape(shape: tuple[int, ...], index: Index) -> tuple[int, ...]:
+    """The shape of the block at `index`."""
+    if index is None:
+        return shape
+    return tuple(part.stop - part.start for part in index)
+
+
+@register(law="0", source="Keras 1", aliases=("Zeros",))
+class Zero(Scheme):
+    """All entries 0. Also as `Zeros`.
+
+    The usual start of a bias. As a kernel it breaks no symmetry: all units of a layer stay equal,
+    and a signal through it stays 0.
+
+    >>> float(Zero()((2, 3)).sum())
+    0.0
+    """
+
+    random = False
+
+    def values(
+        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
+    ) -> np.ndarray:
+        return np.zeros(block_shape(shape, index), numpy_dtype(dtype))
+
+
+@register(law="1", source="Keras 1", aliases=("Ones",))
+class One(Scheme):
+    """All entries 1. Also as `Ones`.
+
+    The usual start of a normalization's scale. As a kernel it breaks no symmetry: all units of a
+    layer stay equal.
+
+    >>> float(One()((2, 3)).sum())
+    6.0
+    """
+
+    random = False
+
+    def values(
+        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
+    ) -> np.ndarray:
+        return np.ones(block_shape(shape, index), numpy_dtype(dtype))
+
+
+@register(law="value", source="Keras 2")
+class Constant(Scheme):
+    """All entries equal to `value`, a finite number.
+
+    For a bias that starts off zero. As a kernel it breaks no symmetry: all units of a layer stay
+    equal. For an array of values see `FromArray`. ValueError at the call where the dtype is one of
+    integers or booleans and cannot hold `value`.
+
+    >>> float(Constant(0.5)((2, 3)).sum())
+    3.0
+    """
+
+    random = False
+
+    def __init__(self, value: float = 0.0) -> None:
+        self.value = checks.number("Constant", "value", value)
+
+    def check_dtype(self, dtype: object) -> str:
+        name = super().check_dtype(dtype)
+        target = numpy_dtype(name)
+        if name == "bool" or name.startswith(("int", "uint")):
+            holds = self.value in (0, 1)
+            if name != "bool":
+                limits = (-(2 ** (_bits(name) - 1)), 2 ** (_bits(name) - 1) - 1)
+                if name.startswith("u"):
+                    limits = (0, 2 ** _bits(name) - 1)
+                holds = limits[0] <= self.value <= limits[1] and self.value == int(self.value)
+            if not holds:
+                raise checks.value_error("Constant", "value", f"exact in {target.name}", self.value)
+        return name
+
+    def values(
+        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
+    ) -> np.ndarray:
+        return np.full(block_shape(shape, index), self.value, numpy_dtype(dtype))
+
+
+def _bits(integer_dtype: str) -> int:
+    return int(integer_dtype.lstrip("uint"))
+
+
+@register(law="gain * I", source="Keras 1; Le et al. 2015, arXiv 1504.00941")
+class Identity(Scheme):
+    """`gain` on the diagonal, 0 elsewhere; matrices only, square or rectangular.
+
+    For a recurrent kernel under ReLU (the IRNN), or a dense layer that starts by passing its input
+    on. `gain` is any finite number. ValueError at the call for a rank other than 2.
+
+    >>> float(Identity()((3, 4)).sum())
+    3.0
+
+    Source: Le, Jaitly, Hinton 2015 (arXiv 1504.00941), section 3.
+    """
+
+    random = False
+    min_rank = max_rank = 2
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = checks.number("Identity", "gain", gain)
+
+    def values(
+        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
+    ) -> np.ndarray:
+        return diagonal(shape, self.gain, dtype, index)
+
+
+def diagonal(
+    shape: tuple[int, ...], value: float, dtype: str, index: Index = None
+) -> np.ndarray:
+    """A matrix of zeros with `value` where row and column are equal, or its block at `index`."""
+    rows, columns = block_shape(shape, index)
+    offset = 0 if index is None else index[0].start - index[1].start
+    return np.eye(rows, columns, k=offset, dtype=numpy_dtype(dtype)) * numpy_dtype(dtype).type(value)

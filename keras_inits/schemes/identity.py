@@ -1,0 +1,99 @@
+"""Kernels that pass their input on: Dirac and ZerO."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_inits import checks
+from keras_inits.base import Scheme
+from keras_inits.registry import register
+from keras_inits.streams import Stream
+from keras_inits.streams.stream import Index
+from keras_inits.streams.placement import numpy_dtype
+
+
+@register(law="1 at the centre tap, input i to output i", source="arXiv 1706.00388; torch.nn.init")
+class Dirac(Scheme):
+    """A convolution kernel that returns its input, group by group: 1 at the centre tap, 0 elsewhere.
+
+    With padding "same" and stride 1, output channel i of each group is its input channel i, as far
+    as there are both. `groups` >= 1 is the layer's; it must divide the output channels. Kernels of
+    rank 3 to 5, else ValueError at the call. With an even extent the centre is the tap that "same"
+    padding aligns with the input.
+
+    >>> float(Dirac()((3, 3, 4, 8)).sum())
+    4.0
+
+    Source: Zagoruyko & Komodakis 2017 (arXiv 1706.00388), section 3.
+    """
+
+    random = False
+    elementwise = False
+    min_rank, max_rank = 3, 5
+
+    def __init__(self, groups: int = 1) -> None:
+        self.groups = checks.integer("Dirac", "groups", groups, low=1)
+
+    def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        dims = super().check_shape(shape)
+        if dims[-1] % self.groups:
+            expected = f"of a number of outputs (the last axis) divisible by groups={self.groups}"
+            raise checks.value_error("Dirac", "shape", expected, dims)
+        return dims
+
+    def values(
+        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
+    ) -> np.ndarray:
+        *field, inputs, outputs = shape
+        kernel = np.zeros(shape, numpy_dtype(dtype))
+        if kernel.size:
+            kernel[_centre(field)] = np.tile(
+                np.eye(inputs, outputs // self.groups), self.groups
+            )
+        return kernel
+
+
+@register(law="I, or I H I / sqrt(p) where outputs > inputs", source="Zhao et al. 2022, arXiv 2110.12661")
+class ZerO(Scheme):
+    """The identity where outputs <= inputs, else a slice of a normalized Hadamard matrix.
+
+    With p the power of two next to the outputs and H the p x p Hadamard matrix, a kernel (inputs,
+    outputs) with outputs > inputs is the first rows and columns of H / sqrt(p); nothing is random.
+    A convolution kernel has that matrix at its centre tap, 0 elsewhere. Ranks 2 to 5, else
+    ValueError at the call.
+
+    >>> ZerO()((1, 4)).shape == (1, 4)
+    True
+
+    Source: Zhao, Schäfer, Anandkumar 2022 (arXiv 2110.12661), algorithms 1 and 2; the factor
+    1/sqrt(p) is that of the authors' code.
+    """
+
+    random = False
+    elementwise = False
+    min_rank, max_rank = 2, 5
+
+    def values(
+        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
+    ) -> np.ndarray:
+        *field, inputs, outputs = shape
+        kernel = np.zeros(shape, numpy_dtype(dtype))
+        if kernel.size:
+            kernel[_centre(field)] = (
+                np.eye(inputs, outputs) if outputs <= inputs else _hadamard(inputs, outputs)
+            )
+        return kernel
+
+
+def _hadamard(rows: int, columns: int) -> np.ndarray:
+    """The top left block of the normalized Sylvester-Hadamard matrix: (-1)^popcount(i & j) / sqrt(p)."""
+    order = 2 ** math.ceil(math.log2(columns))
+    odd = np.bitwise_count(np.arange(rows)[:, None] & np.arange(columns)) % 2
+    return (1.0 - 2.0 * odd) / math.sqrt(order)
+
+
+def _centre(field: Sequence[int]) -> tuple[int, ...]:
+    return tuple((extent - 1) // 2 for extent in field)

@@ -1,0 +1,98 @@
+"""Orthogonal laws: matrices and convolutions that keep lengths."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_inits import checks
+from keras_inits.base import Scheme, check_seed
+from keras_inits.haar import haar
+from keras_inits.registry import register
+from keras_inits.streams import Stream
+from keras_inits.streams.stream import Index
+
+
+def orthogonal(
+    shape: tuple[int, ...], gain: float, dtype: str, stream: Stream
+) -> np.ndarray:
+    """gain Q, Q Haar-distributed of shape (product of all axes but the last, last), reshaped."""
+    if stream.sequential:
+        return stream.orthogonal(shape, gain, dtype)
+    q = haar(math.prod(shape[:-1]), shape[-1], stream, dtype)
+    if gain != 1:
+        q *= q.dtype.type(gain)
+    return q.reshape(shape)
+
+
+@register(law="gain * Haar-distributed Q", source="Saxe et al. 2014, arXiv 1312.6120")
+class Orthogonal(Scheme):
+    """gain times a Haar-distributed orthogonal matrix (orthonormal rows or columns, the fewer).
+
+    Uniform over all orthogonal matrices, both signs of the determinant. A kernel of rank 3 or more
+    is flattened to (product of all axes but the last, last). For deep linear, tanh and recurrent
+    layers; use `gain` (any finite number) for an activation's gain. ValueError at the call below
+    rank 2.
+
+    >>> q = Orthogonal(seed=0)((4, 4))
+    >>> round(float((q[0] * q[1]).sum()), 5) + 0.0
+    0.0
+
+    Source: Saxe et al. 2014 (arXiv 1312.6120), section 3; drawn as in Stewart 1980 (SIAM J. Numer.
+    Anal. 17), section 3.
+    """
+
+    min_rank = 2
+    elementwise = False
+
+    def __init__(self, gain: float = 1.0, seed: Any = None) -> None:
+        self.gain = checks.number("Orthogonal", "gain", gain)
+        self.seed = check_seed("Orthogonal", seed)
+
+    def values(
+        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
+    ) -> np.ndarray:
+        return orthogonal(shape, self.gain, dtype, stream)
+
+
+@register(law="gain * Q at the centre tap, 0 elsewhere", source="Xiao et al. 2018, arXiv 1806.05393")
+class DeltaOrthogonal(Scheme):
+    """A convolution kernel whose centre tap is gain times a Haar-distributed Q, the rest 0.
+
+    The convolution (stride 1, padding "same") keeps the norm of its input, times gain, at every
+    position. For very deep convolutional networks without normalization. Kernels of rank 3 to 5
+    with no more inputs than outputs; else ValueError at the call. With an even extent the centre is
+    the tap that "same" padding aligns with the input.
+
+    >>> k = DeltaOrthogonal(seed=0)((3, 3, 2, 4))
+    >>> round(float((k**2).sum()), 5)
+    2.0
+
+    Source: Xiao et al. 2018 (arXiv 1806.05393), algorithm 1.
+    """
+
+    min_rank, max_rank = 3, 5
+    elementwise = False
+
+    def __init__(self, gain: float = 1.0, seed: Any = None) -> None:
+        self.gain = checks.number("DeltaOrthogonal", "gain", gain)
+        self.seed = check_seed("DeltaOrthogonal", seed)
+
+    def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        dims = super().check_shape(shape)
+        if dims[-2] > dims[-1]:
+            expected = "a convolution kernel (field..., inputs, outputs) with inputs <= outputs"
+            raise checks.value_error("DeltaOrthogonal", "shape", expected, dims)
+        return dims
+
+    def values(
+        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
+    ) -> np.ndarray:
+        kernel = np.zeros(shape, dtype)
+        if kernel.size:
+            centre = tuple((extent - 1) // 2 for extent in shape[:-2])
+            kernel[centre] = orthogonal(shape[-2:], self.gain, dtype, stream)
+        return kernel

@@ -1,0 +1,169 @@
+"""Laws for the gates of recurrent layers, whose kernels and biases hold all gates side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits import checks
+from keras_inits.base import Scheme, check_seed
+from keras_inits.registry import get, register
+from keras_inits.streams import Stream
+from keras_inits.streams.stream import Index
+
+
+def draw_from(initializer: Any, shape: tuple[int, ...], dtype: str, stream: Stream) -> np.ndarray:
+    """Entries of any initializer as a NumPy array: a scheme's from `stream`, others' own draws.
+
+    An initializer of another library that has a seed in its config is given one from `stream`.
+    """
+    if isinstance(initializer, Scheme):
+        return initializer.draw(shape, stream, dtype)
+    config = initializer.get_config() if hasattr(initializer, "get_config") else {}
+    if "seed" in config:
+        seed = int(stream.integers((), 2**31 - 1))
+        initializer = type(initializer).from_config({**config, "seed": seed})
+    return np.asarray(keras.ops.convert_to_numpy(initializer(shape, dtype=dtype)))
+
+
+def _initializer(owner: str, identifier: Any) -> Any:
+    found = get(identifier)
+    if not callable(found):
+        raise checks.type_error(owner, "initializer", "an initializer, a string or a config", identifier)
+    return found
+
+
+def _four_gates(owner: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    if shape[0] % 4:
+        raise checks.value_error(owner, "shape", "(4 units,), the bias of an LSTM", shape)
+    return shape
+
+
+@register(law="each gate a draw of its own", source="structure of LSTM and GRU kernels")
+class Gated(Scheme):
+    """Each of the `gates` blocks along the last axis is drawn from `initializer` by itself.
+
+    Keras draws an LSTM's recurrent kernel (units, 4 units) as one matrix: no gate of an "orthogonal"
+    one is orthogonal, and fan_out counts four layers. With `gates=4` (LSTM, ConvLSTM) or 3 (GRU)
+    every gate has the law that `initializer` gives a matrix of its shape. `initializer` is an
+    object, a string or a config; its own seed plays no part. ValueError at the call where the last
+    axis does not divide by `gates`.
+
+    >>> k = Gated("keras_inits>orthogonal", seed=0)((8, 32))
+    >>> round(float((k[:, :8] ** 2).sum()), 4)
+    8.0
+    """
+
+    min_rank = 1
+    elementwise = False
+
+    def __init__(self, initializer: Any, gates: int = 4, seed: Any = None) -> None:
+        self.initializer = _initializer("Gated", initializer)
+        self.gates = checks.integer("Gated", "gates", gates, low=1)
+        self.seed = check_seed("Gated", seed)
+
+    def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        dims = super().check_shape(shape)
+        if dims[-1] % self.gates:
+            expected = f"one whose last axis is a multiple of {self.gates} (gates)"
+            raise checks.value_error("Gated", "shape", expected, dims)
+        if isinstance(self.initializer, Scheme):
+            self.initializer.check_shape(self._block(dims))
+        return dims
+
+    def stddev(self, shape: Sequence[int]) -> float | None:
+        """The standard deviation that `initializer` gives one gate, where it knows it."""
+        of_one = getattr(self.initializer, "stddev", None)
+        return of_one(self._block(tuple(shape))) if callable(of_one) else None
+
+    def values(
+        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
+    ) -> np.ndarray:
+        block = self._block(shape)
+        drawn = [
+            draw_from(self.initializer, block, dtype, stream.child("gate", gate))
+            for gate in range(self.gates)
+        ]
+        return np.ascontiguousarray(np.concatenate(drawn, axis=-1))
+
+    def _block(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*shape[:-1], shape[-1] // self.gates)
+
+
+@register(law="value at the forget gate", source="Jozefowicz et al. 2015")
+class ForgetGateBias(Scheme):
+    """An LSTM's bias: `value` at the forget gate, `initializer` (zeros) at the other three gates.
+
+    `value` is a number or an initializer of its own. Gates as Keras orders them: input, forget, cell, output. A start of 1 or more keeps the cell's
+    memory open. Give it to a layer with `unit_forget_bias=False`, or Keras fills the gates itself.
+    ValueError at the call for a shape other than (4 units,).
+
+    >>> [float(entry) for entry in ForgetGateBias()((8,))]
+    [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+
+    Source: Jozefowicz, Zaremba, Sutskever 2015, An empirical exploration of recurrent network
+    architectures, section 2.2.
+    """
+
+    min_rank = max_rank = 1
+    elementwise = False
+
+    def __init__(
+        self, value: Any = 1.0, initializer: Any = "zeros", seed: Any = None
+    ) -> None:
+        if isinstance(value, (str, dict)) or callable(value):
+            self.value = _initializer("ForgetGateBias", value)
+        else:
+            self.value = checks.number("ForgetGateBias", "value", value)
+        self.initializer = _initializer("ForgetGateBias", initializer)
+        self.seed = check_seed("ForgetGateBias", seed)
+
+    def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        return _four_gates("ForgetGateBias", super().check_shape(shape))
+
+    def values(
+        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
+    ) -> np.ndarray:
+        units = shape[0] // 4
+        bias = np.array(draw_from(self.initializer, shape, dtype, stream))
+        forget = self.value
+        if callable(forget):
+            forget = draw_from(forget, (units,), dtype, stream.child("forget"))
+        bias[units : 2 * units] = forget
+        return bias
+
+
+@register(law="forget gate log U(1, max_time - 1), input gate its negative", source="arXiv 1804.11188")
+class Chrono(Scheme):
+    """An LSTM's bias: forget gate log(u), u ~ U(1, max_time - 1), input gate -log(u), others 0.
+
+    Spreads the cells' memories over the time scales up to `max_time` >= 2, the longest range of
+    dependencies in the data, in steps. Give it to a layer with `unit_forget_bias=False`. ValueError
+    at the call for a shape other than (4 units,).
+
+    >>> b = Chrono(100, seed=0)((8,))
+    >>> float(abs(b[:2] + b[2:4]).max())
+    0.0
+
+    Source: Tallec & Ollivier 2018 (arXiv 1804.11188), section 3, equation 16.
+    """
+
+    min_rank = max_rank = 1
+    elementwise = False
+
+    def __init__(self, max_time: float, seed: Any = None) -> None:
+        self.max_time = checks.number("Chrono", "max_time", max_time, low=2)
+        self.seed = check_seed("Chrono", seed)
+
+    def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        return _four_gates("Chrono", super().check_shape(shape))
+
+    def values(
+        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
+    ) -> np.ndarray:
+        units = shape[0] // 4
+        forget = np.log(stream.uniform((units,), 1.0, self.max_time - 1.0, "float64"))
+        return np.concatenate([-forget, forget, np.zeros(2 * units)]).astype(dtype)

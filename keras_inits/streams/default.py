@@ -1,0 +1,127 @@
+"""The library's own stream: the same numbers everywhere, drawn in any order, by any thread."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits import checks
+from keras_inits.streams import laws
+from keras_inits.streams.stream import Index, Stream
+from keras_inits.streams.tiles import Kernel, bencode, fill
+
+_FLOATS = ("float32", "float64")
+
+
+@keras.saving.register_keras_serializable("keras_inits")
+class DefaultStream(Stream):
+    """Numbers that depend on the seed, the keys, the tensor's shape and the position in it alone.
+
+    The bits are the same on every backend, processor, operating system and number of threads; the
+    algorithm is written down in docs/streams.md and never changes. `keys` are the strings and
+    integers that `child` was given: children of one seed with other keys are independent of it and
+    of one another.
+    """
+
+    version = 1
+
+    def __init__(self, seed: int, keys: Sequence[str | int] = ()) -> None:
+        super().__init__(seed)
+        if isinstance(keys, str) or not isinstance(keys, Sequence):
+            raise checks.type_error("DefaultStream", "keys", "a list of strings and integers", keys)
+        self.keys = tuple(
+            key if isinstance(key, str) else checks.integer("DefaultStream", "key", key)
+            for key in keys
+        )
+        self._hash = hashlib.sha256(
+            bencode(["keras_inits.DefaultStream", self.version, self.seed, *self.keys])
+        )
+
+    def child(self, *keys: str | int) -> DefaultStream:
+        return DefaultStream(self.seed, (*self.keys, *keys))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"seed": self.seed, "keys": list(self.keys)} if self.keys else {"seed": self.seed}
+
+    def uniform(
+        self,
+        shape: Sequence[int],
+        low: float = 0.0,
+        high: float = 1.0,
+        dtype: str = "float32",
+        index: Index = None,
+    ) -> np.ndarray:
+        self._finite(low=low, high=high)
+        if low > high:
+            raise checks.value_error("DefaultStream", "high", f">= low = {low}", high)
+        kernel = laws.uniform(low, high, self._float(dtype))
+        return self._draw("uniform", shape, dtype, 32 if dtype == "float32" else 64, kernel, index)
+
+    def normal(
+        self,
+        shape: Sequence[int],
+        mean: float = 0.0,
+        stddev: float = 1.0,
+        dtype: str = "float32",
+        index: Index = None,
+    ) -> np.ndarray:
+        self._finite(mean=mean, stddev=stddev)
+        kernel = laws.normal(mean, stddev, self._float(dtype))
+        return self._draw("normal", shape, dtype, 32 if dtype == "float32" else 64, kernel, index)
+
+    def truncated_normal(
+        self,
+        shape: Sequence[int],
+        mean: float = 0.0,
+        stddev: float = 1.0,
+        low: float = -2.0,
+        high: float = 2.0,
+        dtype: str = "float32",
+        index: Index = None,
+    ) -> np.ndarray:
+        self._finite(mean=mean, stddev=stddev)
+        if not (low < high and low < math.inf and high > -math.inf):
+            raise checks.value_error("DefaultStream", "low, high", "low < high", (low, high))
+        kernel, bits = laws.truncated_normal(mean, stddev, low, high, self._float(dtype))
+        return self._draw("truncated_normal", shape, dtype, bits, kernel, index)
+
+    def signs(
+        self, shape: Sequence[int], dtype: str = "float32", index: Index = None
+    ) -> np.ndarray:
+        return self._draw("signs", shape, self._float(dtype), 1, laws.signs, index)
+
+    def integers(self, shape: Sequence[int], high: int, index: Index = None) -> np.ndarray:
+        high = checks.integer("DefaultStream", "high", high, low=1, high=2**63)
+        return self._draw("integers", shape, "int64", 64, laws.integers(high), index)
+
+    def permutation(self, n: int) -> np.ndarray:
+        """The order that sorts n random 64-bit words; equal words, if any, stay in their order."""
+        n = checks.integer("DefaultStream", "n", n, low=0)
+        return np.argsort(self._draw("permutation", (n,), "uint64", 64, laws.words, None), kind="stable")
+
+    def _float(self, dtype: str) -> str:
+        return checks.one_of("DefaultStream", "dtype", dtype, _FLOATS)
+
+    def _finite(self, **arguments: float) -> None:
+        for name, value in arguments.items():
+            if not math.isfinite(value):
+                raise checks.value_error("DefaultStream", name, "finite", value)
+
+    def _draw(
+        self,
+        law: str,
+        shape: Sequence[int],
+        dtype: str,
+        bits: int,
+        kernel: Kernel,
+        index: Index,
+    ) -> np.ndarray:
+        shape = checks.shape("DefaultStream", shape)
+        key = self._hash.copy()
+        key.update(bencode(law, dtype, shape))
+        return fill(key, shape, dtype, bits, kernel, index)

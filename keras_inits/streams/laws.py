@@ -1,0 +1,181 @@
+"""The laws of the default stream: a tile's bits into its numbers.
+
+Each function takes the flat array of a tile's unsigned integers and the array of the tile's shape
+that it fills; the arithmetic up to the last step is done in scratch that fits a processor's cache.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+
+from keras_inits.streams import bounds, quantile
+from keras_inits.streams.tiles import Kernel
+
+CENTRE_BOUND = 2.0  # float32 draws within take the fast path, if wide enough for its 24 bits
+CENTRE_MASS = 0.25
+TAIL_BOUND = 1.7  # beyond, the law is drawn from the tail's probability
+SMALLEST = 2.0**-54
+
+
+def inward(low: float, high: float, dtype: str) -> tuple[np.floating, np.floating]:
+    """The least and the greatest number of `dtype` in [low, high]."""
+    kind = np.dtype(dtype).type
+    least, greatest = kind(low), kind(high)
+    if float(least) < low:
+        least = np.nextafter(least, kind(math.inf))
+    if float(greatest) > high:
+        greatest = np.nextafter(greatest, kind(-math.inf))
+    return least, greatest
+
+
+def _finish(
+    z: np.ndarray,
+    mean: float,
+    stddev: float,
+    limits: tuple[np.floating, np.floating] | None,
+    out: np.ndarray,
+) -> None:
+    """out = mean + stddev z, within the limits; `z` is used up."""
+    z = z.reshape(out.shape)
+    if z.dtype != out.dtype or limits is not None or mean:
+        np.multiply(z, stddev, out=z)
+        if mean:
+            np.add(z, mean, out=z)
+        if limits is None:
+            out[...] = z
+        else:
+            np.clip(z.astype(out.dtype, copy=False), *limits, out=out)
+    else:
+        np.multiply(z, stddev, out=out)
+
+
+def uniform(low: float, high: float, dtype: str) -> Kernel:
+    """low + (high - low) k / 2^24 with 24 bits k in float32, 53 in float64."""
+    digits = 24 if dtype == "float32" else 53
+    kind = np.dtype(dtype).type
+    least, greatest = inward(low, high, dtype)
+    step = kind((high - low) * 2.0**-digits)
+    last = kind(2**digits - 1) * step + least
+    spare = np.uint8(32 - 24 if dtype == "float32" else 64 - 53)
+
+    def kernel(bits: np.ndarray, out: np.ndarray) -> None:
+        np.right_shift(bits, spare, out=bits)
+        k = bits.reshape(out.shape)
+        np.multiply(k, step, out=out, dtype=out.dtype, casting="same_kind")
+        np.add(out, least, out=out)
+        if last > greatest:
+            np.minimum(out, greatest, out=out)
+
+    return kernel
+
+
+def normal(mean: float, stddev: float, dtype: str) -> Kernel:
+    """mean + stddev z, z the normal quantile of 32 bits in float32, 53 in float64."""
+    return functools.partial(_normal32 if dtype == "float32" else _normal64, mean, stddev)
+
+
+def _normal32(mean: float, stddev: float, bits: np.ndarray, out: np.ndarray) -> None:
+    k = bits.view(np.int32)
+    x, v, p, q = np.empty((4, k.size), np.float32)
+    np.multiply(k, np.float32(2.0**-31), out=x, dtype=np.float32, casting="same_kind")
+    z = quantile.centre32(x, v, p, q)
+    rest = np.flatnonzero(v < quantile.EDGE32)
+    if rest.size:
+        k = k[rest]
+        r = (k ^ (k >> 31)) ^ np.int32(2**31 - 1)
+        z[rest] = np.copysign(quantile.tail32(r), x[rest])
+    _finish(z, mean, stddev, None, out)
+
+
+def _normal64(mean: float, stddev: float, bits: np.ndarray, out: np.ndarray) -> None:
+    _finish(_quantile64(_signed(bits)), mean, stddev, None, out)
+
+
+def _signed(bits: np.ndarray) -> np.ndarray:
+    """Odd multiples of 2^-53 in (-1, 1)."""
+    x = (bits.view(np.int64) >> 11).astype(np.float64)
+    np.add(x, 0.5, out=x)
+    return np.multiply(x, 2.0**-52, out=x)
+
+
+def _quantile64(x: np.ndarray) -> np.ndarray:
+    """z with 2 P(Z < z) - 1 = x."""
+    z = quantile.centre64(x)
+    size = np.abs(x)
+    rest = np.flatnonzero(size > quantile.EDGE64)
+    if rest.size:
+        q = np.maximum(1.0 - size[rest], SMALLEST)
+        t = 2 * quantile.LN2 - 2.0 * quantile.log64(q)
+        z[rest] = np.copysign(quantile.tail64(t), x[rest])
+    return z
+
+
+def truncated_normal(
+    mean: float, stddev: float, low: float, high: float, dtype: str
+) -> tuple[Kernel, int]:
+    """mean + stddev z for low <= z <= high, and how many bits an entry takes."""
+    limits = inward(mean + stddev * low, mean + stddev * high, dtype)
+    if low >= TAIL_BOUND or high <= -TAIL_BOUND:
+        sign = 1.0 if low > 0 else -1.0
+        near, far = (low, high) if low > 0 else (-high, -low)
+        level, mass = bounds.tail(near, far)
+        scale = sign * stddev
+
+        def tail(bits: np.ndarray, out: np.ndarray) -> None:
+            v = (bits >> np.uint64(11)).astype(np.float64)
+            np.multiply(v, -mass * 2.0**-53, out=v)
+            np.add(v, 1.0, out=v)
+            _finish(quantile.tail64(level - 2.0 * quantile.log64(v)), mean, scale, limits, out)
+
+        return tail, 64
+
+    middle, half = bounds.centred(low, high)
+    if dtype == "float32" and max(-low, high) <= CENTRE_BOUND and half >= CENTRE_MASS:
+        step, shift = np.float32(half * 2.0**-31), np.float32(middle)
+
+        def centre32(bits: np.ndarray, out: np.ndarray) -> None:
+            x, v, p, q = np.empty((4, bits.size), np.float32)
+            k = bits.view(np.int32)
+            np.multiply(k, step, out=x, dtype=np.float32, casting="same_kind")
+            if shift:
+                np.add(x, shift, out=x)
+            _finish(quantile.centre32(x, v, p, q), mean, stddev, limits, out)
+
+        return centre32, 32
+
+    def centre64(bits: np.ndarray, out: np.ndarray) -> None:
+        x = _signed(bits)
+        np.multiply(x, half, out=x)
+        np.add(x, middle, out=x)
+        _finish(_quantile64(x), mean, stddev, limits, out)
+
+    return centre64, 64
+
+
+def signs(bits: np.ndarray, out: np.ndarray) -> None:
+    """1 - 2 b, b the next bit, from the least significant on."""
+    b = np.unpackbits(bits, count=out.size, bitorder="little").view(np.int8)
+    out[...] = (1 - 2 * b).reshape(out.shape)
+
+
+def integers(high: int) -> Kernel:
+    """floor(high w / 2^64), w a 64-bit word: each value's probability is within 2^-64 of 1/high."""
+    mask, half = np.uint64(2**32 - 1), np.uint64(32)
+    high_low, high_high = np.uint64(high & 0xFFFFFFFF), np.uint64(high >> 32)
+
+    def kernel(bits: np.ndarray, out: np.ndarray) -> None:
+        low, top = bits & mask, bits >> half
+        middle = top * high_low + ((low * high_low) >> half)
+        carry = low * high_high + (middle & mask)
+        value = top * high_high + (middle >> half) + (carry >> half)
+        out[...] = value.reshape(out.shape)
+
+    return kernel
+
+
+def words(bits: np.ndarray, out: np.ndarray) -> None:
+    """The 64-bit words themselves."""
+    out[...] = bits.reshape(out.shape)

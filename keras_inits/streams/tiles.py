@@ -1,0 +1,180 @@
+"""Random bits addressed by tile, and tensors filled from them in parallel.
+
+A tensor is cut into boxes of at most TILE entries. Each has its own bit generator, so that any block
+of the tensor is drawn by itself, by any thread, on any host.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from keras_inits.streams.stream import Index
+
+TILE = 2**16
+ALIGNMENT = 64  # bytes; what TensorFlow and JAX ask of an array that they take without a copy
+Box = tuple[slice, ...]
+# A kernel turns the flat array of a tile's bits into numbers in `out`, an array of the tile's shape.
+Kernel = Callable[[np.ndarray, np.ndarray], object]
+
+_local = threading.local()
+
+
+def bencode(*items: str | int | Sequence[str | int]) -> bytes:
+    """The items one after another in BitTorrent's encoding, which no other items share."""
+    parts = []
+    for item in items:
+        if isinstance(item, str):
+            text = item.encode()
+            parts.append(b"%d:%b" % (len(text), text))
+        elif isinstance(item, int):
+            parts.append(b"i%de" % item)
+        else:
+            parts.append(b"l%be" % bencode(*item))
+    return b"".join(parts)
+
+
+def tile_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    """Halve the largest extent, rounding up, the first of equals, until TILE entries are left."""
+    extents = list(shape)
+    while math.prod(extents) > TILE:
+        axis = extents.index(max(extents))
+        extents[axis] = (extents[axis] + 1) // 2
+    return tuple(extents)
+
+
+def raw_words(key: hashlib._Hash, tile: int, count: int) -> np.ndarray:
+    """`count` 64-bit words of the SFC64 generator that belongs to a tile.
+
+    Its counter starts at tile * 2^32 and moves by one a word, so that no two tiles of a tensor ever
+    meet in a state; the other three words of its state are a hash of everything that names the tile.
+    """
+    digest = key.copy()
+    digest.update(b"i%de" % tile)
+    state = np.empty(4, np.uint64)
+    state[:3] = np.frombuffer(digest.digest()[:24], "<u8")
+    state[3] = tile << 32
+    try:
+        generator = _local.generator
+    except AttributeError:
+        generator = _local.generator = np.random.SFC64(0)
+    generator.state = {
+        "bit_generator": "SFC64",
+        "state": {"state": state},
+        "has_uint32": 0,
+        "uinteger": 0,
+    }
+    return generator.random_raw(count)
+
+
+def empty(shape: Sequence[int], dtype: str) -> np.ndarray:
+    """An uninitialised array; a large one starts at a multiple of ALIGNMENT bytes."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size < ALIGNMENT * 1024:
+        return np.empty(shape, dtype)
+    buffer = np.empty(size + ALIGNMENT, np.uint8)
+    start = -buffer.ctypes.data % ALIGNMENT
+    return buffer[start : start + size].view(dtype).reshape(shape)
+
+
+def thread_count() -> int:
+    """KERAS_INITS_THREADS where it is set, else the processors this process may use."""
+    text = os.environ.get("KERAS_INITS_THREADS", "")
+    if text:
+        if not text.isdecimal() or int(text) < 1:
+            raise ValueError(f"KERAS_INITS_THREADS must be an integer >= 1, got {text!r}")
+        return int(text)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@functools.lru_cache(maxsize=1)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="keras_inits")
+
+
+if hasattr(os, "register_at_fork"):  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def _overlapping(shape: Sequence[int], block: Box) -> Iterator[tuple[int, Box]]:
+    """Number (row-major) and box of each tile that has entries in the block."""
+    extents = tile_shape(shape)
+    grid = [-(-size // extent) for size, extent in zip(shape, extents, strict=True)]
+    spans = [
+        range(part.start // extent, -(-part.stop // extent)) if part.stop > part.start else ()
+        for part, extent in zip(block, extents, strict=True)
+    ]
+    for position in itertools.product(*spans):
+        number = 0
+        for place, size in zip(position, grid, strict=True):
+            number = number * size + place
+        box = tuple(
+            slice(place * extent, min((place + 1) * extent, size))
+            for place, extent, size in zip(position, extents, shape, strict=True)
+        )
+        yield number, box
+
+
+def _bits(key: hashlib._Hash, tile: int, entries: int, bits: int) -> np.ndarray:
+    """A tile's words as unsigned integers of `bits` bits each, the least significant first."""
+    words = raw_words(key, tile, -(-entries * bits // 64)).astype("<u8", copy=False)
+    return words.view(f"<u{bits // 8}")[:entries] if bits >= 8 else words.view(np.uint8)
+
+
+def _fill_tile(
+    key: hashlib._Hash, bits: int, kernel: Kernel, tile: tuple[int, Box], block: Box, out: np.ndarray
+) -> None:
+    number, box = tile
+    sizes = [side.stop - side.start for side in box]
+    drawn = _bits(key, number, math.prod(sizes), bits)
+    shared = [slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(box, block)]
+    target = out[tuple(slice(s.start - b.start, s.stop - b.start) for s, b in zip(shared, block))]
+    if list(target.shape) == sizes:
+        kernel(drawn, target)
+        return
+    whole = np.empty(sizes, out.dtype)
+    kernel(drawn, whole)
+    target[...] = whole[tuple(slice(s.start - b.start, s.stop - b.start) for s, b in zip(shared, box))]
+
+
+def fill(
+    key: hashlib._Hash,
+    shape: Sequence[int],
+    dtype: str,
+    bits: int,
+    kernel: Kernel,
+    index: Index = None,
+) -> np.ndarray:
+    """The block `index` of a tensor whose entries `kernel` makes of `bits` bits each."""
+    block = tuple(slice(0, size) for size in shape) if index is None else index
+    out = empty([part.stop - part.start for part in block], dtype)
+    if not out.size:
+        return out
+    if index is None and out.size <= TILE:
+        kernel(_bits(key, 0, out.size, bits), out)
+        return out
+    tiles = list(_overlapping(shape, block))
+    threads = min(thread_count(), len(tiles) // 2) if len(tiles) > 3 else 1
+
+    def work(part: Sequence[tuple[int, Box]]) -> None:
+        for tile in part:
+            _fill_tile(key, bits, kernel, tile, block, out)
+
+    if threads < 2:
+        work(tiles)
+    else:  # a few parts a thread, so that a slow one does not hold up the rest
+        size = max(1, len(tiles) // (4 * threads))
+        parts = [tiles[start : start + size] for start in range(0, len(tiles), size)]
+        for _ in _pool(threads).map(work, parts):
+            pass
+    return out

@@ -1,0 +1,214 @@
+"""Bad input: each argument of each class, each kind of shape, dtype and seed."""
+
+import inspect
+import math
+from typing import Any
+
+import keras
+import keras_inits as ki
+import numpy as np
+import pytest
+from cases import ONE_EACH, Case
+from keras_inits.registry import CATALOGUE
+from keras_inits.streams import Stream
+
+NUMBERS = [
+    (case, name)
+    for case in ONE_EACH
+    for name, parameter in inspect.signature(CATALOGUE[case.class_name].cls).parameters.items()
+    if isinstance(parameter.default, float) or name in ("mean", "stddev")
+]
+
+
+def _config(case: Case) -> dict[str, Any]:
+    return case.make(case.shape, 0).get_config()
+
+
+@pytest.mark.parametrize(
+    ("case", "name"), NUMBERS, ids=[f"{c.class_name}.{name}" for c, name in NUMBERS]
+)
+def test_numbers(case: Case, name: str) -> None:
+    cls = CATALOGUE[case.class_name].cls
+    for value in ("a", None, True, {}, 1j, object(), np.bool_(True)):
+        with pytest.raises(TypeError, match=rf"^{cls.__name__}: {name} must be .*, got "):
+            cls(**_config(case) | {name: value})
+    for value in (math.nan, math.inf, -math.inf, np.float32("nan"), 10**400):
+        with pytest.raises(ValueError, match=rf"^{cls.__name__}: {name} must be .*, got "):
+            cls(**_config(case) | {name: value})
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ki.Uniform(-1.0), "Uniform: scale must be a finite number >= 0, got -1.0"),
+        (lambda: ki.Normal(-1), "Normal: scale must be a finite number >= 0, got -1"),
+        (lambda: ki.RandomUniform(1.0, 0.0), "RandomUniform: maxval must be a finite number >= 1, got 0.0"),
+        (lambda: ki.RandomNormal(0, -1), "RandomNormal: stddev must be a finite number >= 0, got -1"),
+        (lambda: ki.TruncatedNormal(stddev=-1), "TruncatedNormal: stddev must be a finite number >= 0, got -1"),
+        (lambda: ki.TruncatedNormal(low=1, high=1), "TruncatedNormal: high must be a finite number > 1, got 1"),
+        (lambda: ki.VarianceScaling(0.0), "VarianceScaling: scale must be a finite number > 0, got 0.0"),
+        (lambda: ki.VarianceScaling(-2), "VarianceScaling: scale must be a finite number > 0, got -2"),
+        (lambda: ki.XavierNormal(-1.0), "XavierNormal: gain must be a finite number >= 0, got -1.0"),
+        (lambda: ki.FanInUniform(-1.0), "FanInUniform: gain must be a finite number >= 0, got -1.0"),
+        (lambda: ki.Dirac(0), "Dirac: groups must be an integer >= 1, got 0"),
+        (
+            lambda: ki.VarianceScaling(mode="fan"),
+            "VarianceScaling: mode must be one of 'fan_in', 'fan_out', 'fan_avg', 'fan_geo_avg', got 'fan'",
+        ),
+        (
+            lambda: ki.VarianceScaling(distribution="gauss"),
+            "VarianceScaling: distribution must be one of 'truncated_normal', 'untruncated_normal', "
+            "'uniform', 'normal', got 'gauss'",
+        ),
+        (
+            lambda: ki.KaimingNormal(mode="fan_avg"),
+            "KaimingNormal: mode must be one of 'fan_in', 'fan_out', got 'fan_avg'",
+        ),
+        (
+            lambda: ki.HeNormal(input_axes=[0]),
+            "HeNormal: input_axes and output_axes must be given together, got input_axes=[0], output_axes=None",
+        ),
+        (lambda: ki.DataNormal([1.0], [1.0, 2.0]), "DataNormal: stddev must be as long as mean (1), got [1.0, 2.0]"),
+        (lambda: ki.DataNormal([], 1.0), "DataNormal: mean must be a number or a list of numbers, not empty, got []"),
+        (lambda: ki.DataNormal([0.0, math.nan], 1.0), "DataNormal: mean[1] must be a finite number, got nan"),
+        (
+            lambda: ki.DataNormal.from_data([[1.0, math.nan]]),
+            "DataNormal.from_data: x must be an array of finite numbers of shape (samples..., features), "
+            "not empty, got shape (1, 2) with NaN or infinity",
+        ),
+        (
+            lambda: ki.DataNormal.from_data([1.0, 2.0]),
+            "DataNormal.from_data: x must be an array of finite numbers of shape (samples..., features), "
+            "not empty, got shape (2,)",
+        ),
+        (
+            lambda: ki.FromArray([1.0], shape=[1]),
+            "FromArray: shape, dtype and sha256 must be left to the array where one is given",
+        ),
+    ],
+)  # fmt: skip
+def test_values(make: Any, message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        make()
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ki.VarianceScaling(mode=3), "VarianceScaling: mode must be one of"),
+        (lambda: ki.KaimingNormal(nonlinearity=None), "KaimingNormal: nonlinearity must be one of"),
+        (lambda: ki.HeNormal(input_axes="01", output_axes=[0]), "HeNormal: input_axes must be None or a list"),
+        (lambda: ki.HeNormal(input_axes=[0.0], output_axes=[1]), r"HeNormal: input_axes\[0\] must be an integer"),
+        (lambda: ki.Dirac(1.0), "Dirac: groups must be an integer >= 1, got 1.0 of type float"),
+        (lambda: ki.Constant(np.ones(3)), "Constant: value must be a finite number, got array"),
+        (lambda: ki.DataNormal("ab", 1.0), "DataNormal: mean must be a finite number, got 'ab'"),
+        (lambda: ki.FromArray(), "FromArray: array must be an array of numbers, got None"),
+        (lambda: ki.FromArray("abc"), "FromArray: array must be an array of numbers"),
+        (lambda: ki.DataNormal.from_data("abc"), "DataNormal.from_data: x must be an array"),
+    ],
+)  # fmt: skip
+def test_types(make: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=f"^{message}"):
+        make()
+
+
+@pytest.mark.parametrize("case", [c for c in ONE_EACH if c.random], ids=lambda case: case.id)
+def test_seeds(case: Case) -> None:
+    name = case.class_name
+    for seed in (1.5, True, "1", [1], np.float64(1), np.bool_(False)):
+        with pytest.raises(TypeError, match=f"^{name}: seed must be None, an integer from 0 to"):
+            case.make((4, 4), seed)
+    for seed in (-1, 2**64, np.int64(-1)):
+        with pytest.raises(ValueError, match=f"^{name}: seed must be None, an integer from 0 to"):
+            case.make((4, 4), seed)
+    for seed in (0, 2**64 - 1, np.int64(3), np.uint64(2**64 - 1)):
+        assert case.make((4, 4), seed).seed == int(seed)
+
+
+class _Spy(Stream):
+    """Notes every draw: none may happen before the checks pass."""
+
+    drawn = False
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("uniform", "normal", "truncated_normal", "signs", "integers", "permutation"):
+            type(self).drawn = True
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("case", ONE_EACH, ids=lambda case: case.id)
+def test_shapes_and_dtypes(case: Case) -> None:
+    scheme = case.make(case.shape, _Spy(0))
+    shape = case.shape
+    name = case.class_name
+    _Spy.drawn = False
+    for bad in ((None, *shape[1:]), (-1, *shape[1:]), (2**30, 2**30, 2**30)):
+        with pytest.raises(ValueError, match=f"^{name}: shape must be "):
+            scheme(bad)
+    for bad in (3, None, "ab", (1.0, *shape[1:]), (True, *shape[1:])):
+        with pytest.raises(TypeError, match=f"^{name}: shape must be "):
+            scheme(bad)
+    with pytest.raises(ValueError, match=f"^{name}: dtype must be "):
+        scheme(shape, "float33")
+    if case.random:
+        for dtype in ("int32", "uint8", "bool", "complex64"):
+            with pytest.raises(ValueError, match=f"^{name}: dtype must be "):
+                scheme(shape, dtype)
+    ranks = {
+        "Identity": [1, 3],
+        "Orthogonal": [0, 1],
+        "DeltaOrthogonal": [2, 6],
+        "Dirac": [2, 6],
+        "ZerO": [1, 6],
+        "DataNormal": [1],
+        "FromArray": [1, 3],
+    }.get(name, [])
+    for rank in ranks:
+        with pytest.raises(ValueError, match=f"^{name}: shape must be "):
+            scheme((2,) * rank)
+    assert not _Spy.drawn
+
+
+@pytest.mark.parametrize("case", ONE_EACH, ids=lambda case: case.id)
+def test_zero_size_shapes_give_empty_tensors(case: Case) -> None:
+    for axis in range(len(case.shape)):
+        shape = tuple(0 if i == axis else extent for i, extent in enumerate(case.shape))
+        if case.class_name == "DeltaOrthogonal" and axis == len(shape) - 1:
+            continue  # more inputs than no outputs
+        assert tuple(case.make(shape, 0)(shape).shape) == shape
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "message"),
+    [
+        (lambda: ki.DeltaOrthogonal(), (3, 3, 8, 4), "with inputs <= outputs, got (3, 3, 8, 4)"),
+        (lambda: ki.Dirac(3), (3, 3, 4, 8), "divisible by groups=3, got (3, 3, 4, 8)"),
+        (lambda: ki.DataNormal([1.0, 2.0], 1.0), (3, 4), "of 2 input features (the second-last axis), got (3, 4)"),
+        (lambda: ki.FromArray([[1.0]]), (1, 2), "the array's, (1, 1), got (1, 2)"),
+        (lambda: ki.HeNormal(input_axes=[0], output_axes=[3]), (3, 4), "distinct axes of shape (3, 4), from -2 to 1, got [3]"),
+    ],
+)  # fmt: skip
+def test_shapes_that_do_not_suit(make: Any, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        make()(shape)
+    assert str(caught.value).endswith(message)
+
+
+def test_integer_dtypes_of_constants() -> None:
+    for dtype in ("int8", "uint8", "int32", "bool"):
+        assert keras.backend.standardize_dtype(ki.One()((2,), dtype).dtype) == dtype
+    with pytest.raises(ValueError, match="^Constant: value must be exact in int32, got 0.5"):
+        ki.Constant(0.5)((2,), "int32")
+    with pytest.raises(ValueError, match="^Constant: value must be exact in uint8, got -1"):
+        ki.Constant(-1)((2,), "uint8")
+
+
+@pytest.mark.parametrize("case", ONE_EACH, ids=lambda case: case.id)
+def test_configs_that_do_not_fit(case: Case) -> None:
+    cls = CATALOGUE[case.class_name].cls
+    expected = rf"^{cls.__name__}: config must have no fields but .*, got also \['sigma'\]"
+    with pytest.raises(ValueError, match=expected):
+        cls.from_config(_config(case) | {"sigma": 1})
+    with pytest.raises(TypeError, match=f"^{cls.__name__}: config must be a dict"):
+        cls.from_config([1])

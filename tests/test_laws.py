@@ -1,0 +1,123 @@
+"""Every random scheme follows its exact law, on this backend, in every dtype."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from cases import BY_ID, CASES, ONE_EACH, Case
+from conftest import to_numpy
+from keras_inits.registry import CATALOGUE
+from scipy import stats
+
+WITH_LAW = [case for case in CASES if case.law]
+RANDOM = [case for case in ONE_EACH if case.random]
+
+
+def test_every_class_has_a_case() -> None:
+    assert {case.class_name for case in CASES} == set(CATALOGUE)
+
+
+def test_the_table_would_notice_a_missing_case() -> None:
+    assert {case.class_name for case in CASES[1:] if case.class_name != "Zero"} != set(CATALOGUE)
+
+
+@pytest.mark.parametrize("case", WITH_LAW, ids=lambda case: case.id)
+def test_law(case: Case) -> None:
+    """Kolmogorov-Smirnov, and mean and variance within five standard errors."""
+    law = case.law(case.shape)
+    x = to_numpy(case.make(case.shape, 20261)(case.shape)).ravel()
+    assert x.size >= 1e5
+    assert stats.kstest(x, law.cdf).pvalue > 1e-4
+    mean, variance, _, kurtosis = (float(m) for m in law.stats(moments="mvsk"))
+    assert abs(x.mean() - mean) <= 5 * math.sqrt(variance / x.size)
+    assert abs(x.var() - variance) <= 5 * variance * math.sqrt((kurtosis + 2) / x.size)
+
+
+@pytest.mark.parametrize("case", WITH_LAW, ids=lambda case: case.id)
+def test_no_entry_leaves_the_support(case: Case) -> None:
+    """In every dtype, though rounding to nearest alone would cross the bound."""
+    scheme = case.make(case.shape, 5)
+    low, high = case.law(case.shape).support()
+    for dtype in ("float16", "bfloat16", "float32", "float64"):
+        x = to_numpy(scheme(case.shape, dtype))
+        slack = 1e-15 * max(abs(low), abs(high)) if np.isfinite(low) else 0.0
+        assert low - slack <= x.min(), dtype
+        assert x.max() <= high + slack, dtype
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("case", WITH_LAW, ids=lambda case: case.id)
+def test_narrow_dtypes_are_not_biased(case: Case, dtype: str) -> None:
+    """Rounded once from float32: the mean stays within five standard errors of the law's."""
+    law = case.law(case.shape)
+    x = to_numpy(case.make(case.shape, 7)(case.shape, dtype))
+    spacing = {"float16": 2.0**-11, "bfloat16": 2.0**-8}[dtype] * (abs(law.mean()) + law.std())
+    # The rounding errors are independent of zero mean; their spread is below one spacing.
+    error = math.sqrt((law.var() + spacing**2) / x.size)
+    assert abs(x.mean() - law.mean()) <= 5 * error
+    distinct = np.unique(x).size
+    wide = to_numpy(case.make(case.shape, 7)(case.shape)).astype("float32")
+    digits = {"float16": 10, "bfloat16": 7}[dtype]
+    exponents = np.ptp(np.frexp(np.abs(wide[wide != 0]))[1])
+    assert distinct > 2 ** (digits - 1) * min(exponents, 3)
+
+
+@pytest.mark.parametrize("case", ONE_EACH, ids=lambda case: case.id)
+def test_values_agree_between_dtypes(case: Case) -> None:
+    """A narrow dtype holds the float32 values rounded; float64 is its own draw of the same law."""
+    scheme = case.make(case.shape, 3)
+    wide = to_numpy(scheme(case.shape, "float32"))
+    for dtype, relative in (("float16", 2.0**-11), ("bfloat16", 2.0**-8)):
+        narrow = to_numpy(scheme(case.shape, dtype))
+        # Subnormal float16 numbers are 2^-24 apart; at a bound rounding is towards the inside.
+        assert (np.abs(narrow - wide) <= 2 * relative * np.abs(wide) + 2.0**-24).all()
+
+
+@pytest.mark.parametrize("case", ONE_EACH, ids=lambda case: case.id)
+def test_shape_and_dtype(case: Case) -> None:
+    scheme = case.make(case.shape, 3)
+    for dtype in ("float16", "bfloat16", "float32"):
+        x = scheme(case.shape, dtype)
+        assert tuple(x.shape) == case.shape
+        assert keras.backend.standardize_dtype(x.dtype) == dtype
+    assert keras.backend.standardize_dtype(scheme(list(case.shape)).dtype) == keras.config.floatx()
+
+
+def test_floatx_is_the_default_dtype() -> None:
+    before = keras.config.floatx()
+    try:
+        keras.config.set_floatx("float16")
+        x = BY_ID["HeNormal()"].make((2, 2), 0)((2, 2))
+        assert keras.backend.standardize_dtype(x.dtype) == "float16"
+    finally:
+        keras.config.set_floatx(before)
+
+
+@pytest.mark.parametrize("case", RANDOM, ids=lambda case: case.id)
+def test_seeds(case: Case) -> None:
+    first = case.make(case.shape, 1)
+    assert np.array_equal(to_numpy(first(case.shape)), to_numpy(first(case.shape)))
+    assert np.array_equal(
+        to_numpy(first(case.shape)), to_numpy(case.make(case.shape, 1)(case.shape))
+    )
+    assert not np.array_equal(
+        to_numpy(first(case.shape)), to_numpy(case.make(case.shape, 2)(case.shape))
+    )
+    unseeded = case.make(case.shape, None)
+    keras.utils.set_random_seed(11)
+    one, two = to_numpy(unseeded(case.shape)), to_numpy(unseeded(case.shape))
+    assert not np.array_equal(one, two)
+    keras.utils.set_random_seed(11)
+    assert np.array_equal(one, to_numpy(unseeded(case.shape)))
+    assert np.array_equal(two, to_numpy(unseeded(case.shape)))
+
+
+def test_a_seed_generator_moves_on() -> None:
+    make = BY_ID["HeNormal()"].make
+    scheme = make((4, 4), keras.random.SeedGenerator(5))
+    one, two = to_numpy(scheme((4, 4))), to_numpy(scheme((4, 4)))
+    assert not np.array_equal(one, two)
+    again = make((4, 4), keras.random.SeedGenerator(5))
+    assert np.array_equal(one, to_numpy(again((4, 4))))
+    assert np.array_equal(two, to_numpy(again((4, 4))))

@@ -1,0 +1,139 @@
+"""data_dependent: every unit with zero mean and unit variance, through its weights and bias."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from conftest import to_numpy
+from keras import layers as L
+
+from keras_inits.models.data_dependent import data_dependent
+
+RNG = np.random.default_rng(0)
+
+
+def batch(*shape, samples=64):
+    return RNG.normal(0.7, 2.0, (samples, *shape)).astype("float32")
+
+
+def directions(matrix):
+    return matrix / np.linalg.norm(matrix, axis=0)
+
+
+def test_dense_units_are_normalized_and_keep_their_directions():
+    x = batch(12, samples=256)
+    steps = [L.Dense(9, activation="relu", bias_initializer="ones") for _ in range(6)]
+    model = keras.Sequential([keras.Input((12,)), *steps])
+    before = [to_numpy(layer.kernel) for layer in steps]
+    report = data_dependent(model, x, progress=False)
+    assert not report.problems
+    y = x.astype("float64")
+    for layer, start, row in zip(steps, before, report.rows, strict=True):
+        kernel = to_numpy(layer.kernel)
+        np.testing.assert_allclose(directions(kernel), directions(start), atol=1e-5)
+        mean, std = (y @ start).mean(0), (y @ start).std(0)
+        # Equation 6 of the paper, up to the running error of float32 in y.
+        np.testing.assert_allclose(to_numpy(layer.bias), -mean / std, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(kernel, start / std, rtol=1e-3, atol=1e-4)
+        y = y @ kernel + to_numpy(layer.bias)
+        np.testing.assert_allclose(y.mean(0), 0, atol=1e-3)
+        np.testing.assert_allclose(y.std(0), 1, atol=1e-3)
+        assert row.mean_after == pytest.approx(0, abs=1e-4)
+        assert row.std_after == pytest.approx(1, abs=1e-4)
+        assert abs(row.std_before - 1) == pytest.approx(np.abs(std - 1).max(), abs=1e-3)
+        y = np.maximum(y, 0)
+
+
+LAYERS = {
+    "grouped": (L.Conv2D, {"filters": 8, "kernel_size": 3, "groups": 2}, (9, 9, 4)),
+    "transposed": (L.Conv2DTranspose, {"filters": 5, "kernel_size": 3, "strides": 2}, (5, 5, 4)),
+    "depthwise": (L.DepthwiseConv2D, {"kernel_size": 3, "depth_multiplier": 2}, (9, 9, 4)),
+    "separable": (L.SeparableConv1D, {"filters": 6, "kernel_size": 3}, (9, 4)),
+    "projection": (
+        L.EinsumDense,
+        {"equation": "abc,cde->abed", "output_shape": (None, 5, 3), "bias_axes": "ed"},
+        (4, 6),
+    ),
+    "any rank": (
+        L.EinsumDense,
+        {"equation": "...x,xy->...y", "output_shape": 7, "bias_axes": "y"},
+        (4, 6),
+    ),
+    "a matrix a step": (
+        L.EinsumDense,
+        {"equation": "abc,bcd->abd", "output_shape": (4, 3), "bias_axes": "bd"},
+        (4, 6),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_unit_of_other_layers(name):
+    cls, arguments, shape = LAYERS[name]
+    layer = cls(**arguments)
+    model = keras.Sequential([keras.Input(shape), layer])
+    x = batch(*shape)
+    (row,) = data_dependent(model, x, progress=False).rows
+    assert not row.note
+    y = to_numpy(model(x)).reshape(-1, int(np.prod(layer.bias.shape)))
+    np.testing.assert_allclose(y.mean(0), 0, atol=1e-4)
+    np.testing.assert_allclose(y.std(0), 1, atol=1e-4)
+
+
+def test_without_a_bias_the_variance_alone():
+    model = keras.Sequential([keras.Input((6,)), L.Dense(4, use_bias=False)])
+    x = batch(6)
+    report = data_dependent(model, x, progress=False)
+    y = to_numpy(model(x))
+    np.testing.assert_allclose(y.std(0), 1, atol=1e-4)
+    assert "no bias" in report.rows[0].note
+    assert report.rows[0].mean_after == pytest.approx(y.mean(0)[np.abs(y.mean(0)).argmax()], abs=1e-4)
+    assert not report.problems
+
+
+def test_recurrent_layers_scale_each_gate_unit_of_the_input_kernel():
+    layer = L.LSTM(3)
+    model = keras.Sequential([keras.Input((5, 4)), layer])
+    x = batch(5, 4)
+    recurrent, bias = to_numpy(layer.cell.recurrent_kernel), to_numpy(layer.cell.bias)
+    data_dependent(model, x, progress=False)
+    y = (x @ to_numpy(layer.cell.kernel)).reshape(-1, 12)
+    np.testing.assert_allclose(y.std(0), 1, atol=1e-4)
+    np.testing.assert_array_equal(to_numpy(layer.cell.recurrent_kernel), recurrent)
+    np.testing.assert_array_equal(to_numpy(layer.cell.bias), bias)
+
+
+def test_mixed_precision_keeps_the_weights_digits():
+    layer = L.Dense(8, dtype="mixed_bfloat16")
+    model = keras.Sequential([keras.Input((6,)), layer])
+    start = to_numpy(layer.kernel)
+    data_dependent(model, batch(6), progress=False)
+    np.testing.assert_allclose(directions(to_numpy(layer.kernel)), directions(start), atol=1e-6)
+
+
+def test_units_that_do_not_vary_stay_as_they_were():
+    layer = L.Dense(5)
+    model = keras.Sequential([keras.Input((6,)), layer])
+    start = to_numpy(layer.kernel)
+    start[:, 2] = 0
+    layer.kernel.assign(start)
+    x = batch(6)
+    report = data_dependent(model, x, progress=False)
+    (problem,) = report.problems
+    assert "1 of 5 units" in problem.reason
+    y = to_numpy(model(x))
+    assert np.isfinite(y).all()
+    np.testing.assert_array_equal(y[:, 2], 0)
+    np.testing.assert_allclose(np.delete(y, 2, 1).std(0), 1, atol=1e-4)
+
+
+def test_nothing_is_random():
+    model = keras.Sequential([keras.Input((6,)), L.Dense(4, "relu"), L.Dense(2)])
+    x, start = batch(6), model.get_weights()
+    data_dependent(model, x, progress=False)
+    once = model.get_weights()
+    model.set_weights(start)
+    data_dependent(model, x, progress=False)
+    for a, b in zip(once, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)

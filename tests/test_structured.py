@@ -1,0 +1,125 @@
+"""What the schemes that are not a plain law promise: orthogonality, identity, data, constants."""
+
+import keras
+import keras_inits as ki
+import numpy as np
+import pytest
+from conftest import to_numpy
+from scipy import stats
+
+
+def _convolve(kernel: np.ndarray, x: np.ndarray, groups: int = 1) -> np.ndarray:
+    layer = getattr(keras.layers, f"Conv{kernel.ndim - 2}D")(
+        kernel.shape[-1], kernel.shape[:-2], padding="same", use_bias=False, groups=groups
+    )
+    layer.build(x.shape)
+    layer.set_weights([kernel])
+    return to_numpy(layer(x.astype("float32")))
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (60, 30), (30, 60), (3, 3, 8, 20), (2, 2, 2, 40)])
+@pytest.mark.parametrize("gain", [1.0, 1.5])
+def test_orthogonal(shape: tuple[int, ...], gain: float) -> None:
+    q = to_numpy(ki.Orthogonal(gain, seed=1)(shape)).reshape(-1, shape[-1])
+    small = q.T @ q if q.shape[0] >= q.shape[1] else q @ q.T
+    assert np.abs(small - gain**2 * np.eye(len(small))).max() < 1e-6 * gain**2 * 2
+
+
+def test_orthogonal_entries_follow_the_beta_law() -> None:
+    """An entry of a Haar matrix of order n is 2 Beta((n-1)/2, (n-1)/2) - 1."""
+    n = 8
+    q = np.stack([to_numpy(ki.Orthogonal(seed=seed)((n, n))) for seed in range(600)])
+    law = stats.beta((n - 1) / 2, (n - 1) / 2, loc=-1, scale=2)
+    # Entries of one position are independent from matrix to matrix; 64 positions share the level.
+    pvalues = [stats.kstest(q[:, i, j], law.cdf).pvalue for i in range(n) for j in range(n)]
+    assert min(pvalues) > 1e-4 / 64
+    signs = np.sign(np.linalg.det(q))
+    assert abs(signs.mean()) <= 5 / np.sqrt(len(signs))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_recurrent_layers_build_in_narrow_dtypes(dtype: str) -> None:
+    layer = keras.layers.LSTM(6, recurrent_initializer=ki.Orthogonal(seed=0), dtype=dtype)
+    layer.build((None, 4, 3))
+    assert layer.count_params() == 4 * (3 * 6 + 6 * 6 + 6)
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 7), (3, 3, 4, 6), (4, 2, 4, 4), (3, 3, 3, 2, 3)])
+def test_delta_orthogonal_keeps_the_norm(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, *(6,) * (len(shape) - 2), shape[-2]))
+    y = _convolve(to_numpy(ki.DeltaOrthogonal(1.5, seed=1)(shape)), x)
+    before, after = (np.linalg.norm(a, axis=-1) for a in (x, y))
+    np.testing.assert_allclose(after, 1.5 * before, rtol=1e-5)
+
+
+@pytest.mark.parametrize("field", [(3,), (3, 3), (4, 5), (3, 3, 3)])
+@pytest.mark.parametrize(("inputs", "outputs", "groups"), [(4, 4, 1), (2, 6, 1), (6, 2, 1), (6, 6, 2)])
+def test_dirac_returns_its_input(
+    field: tuple[int, ...], inputs: int, outputs: int, groups: int
+) -> None:
+    if groups > 1 and len(field) == 3:
+        return  # grouped 3D convolutions are not there on every backend's CPU
+    kernel = to_numpy(ki.Dirac(groups)((*field, inputs // groups, outputs)))
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, *(7,) * len(field), inputs)).astype("float32")
+    y = _convolve(kernel, x, groups)
+    passed = min(inputs // groups, outputs // groups)
+    for group in range(groups):
+        y_group = y[..., group * outputs // groups :][..., : outputs // groups]
+        x_group = x[..., group * inputs // groups :][..., :passed]
+        np.testing.assert_array_equal(y_group[..., :passed], x_group)
+        assert not y_group[..., passed:].any()
+
+
+def test_zero_is_the_identity_or_a_hadamard_slice() -> None:
+    np.testing.assert_array_equal(to_numpy(ki.ZerO()((5, 3))), np.eye(5, 3))
+    from scipy.linalg import hadamard
+
+    for inputs, outputs, order in [(3, 4, 4), (4, 7, 8), (5, 8, 8), (1, 2, 2)]:
+        expected = hadamard(order)[:inputs, :outputs] / np.sqrt(order)
+        kernel = to_numpy(ki.ZerO()((inputs, outputs)))
+        np.testing.assert_allclose(kernel, expected, rtol=1e-7)
+        conv = to_numpy(ki.ZerO()((3, 3, inputs, outputs)))
+        np.testing.assert_array_equal(conv[1, 1], kernel)
+        assert np.count_nonzero(conv) == np.count_nonzero(kernel)
+
+
+def test_constants() -> None:
+    assert (to_numpy(ki.Zero()((2, 3))) == 0).all()
+    assert (to_numpy(ki.One()((2, 3))) == 1).all()
+    assert (to_numpy(ki.Constant(-2.5)((2, 3))) == -2.5).all()
+    assert ki.Zeros is ki.Zero
+    assert ki.Ones is ki.One
+    np.testing.assert_array_equal(to_numpy(ki.Identity(2.0)((2, 3))), 2 * np.eye(2, 3))
+    assert to_numpy(ki.Constant(2**24 + 1)((1,), "int32"))[0] == 2**24 + 1
+    assert to_numpy(ki.One()((2,), "bool")).all()
+
+
+def test_data_normal_follows_each_feature() -> None:
+    rng = np.random.default_rng(0)
+    mean, stddev = np.array([-3.0, 0.0, 10.0]), np.array([1.0, 0.0, 0.1])
+    x = rng.normal(mean, stddev, (5000, 3))
+    scheme = ki.DataNormal.from_data(x, seed=2)
+    np.testing.assert_allclose(scheme.mean, x.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(scheme.stddev, x.std(axis=0), rtol=1e-9, atol=1e-12)
+    n = 40_000
+    kernel = to_numpy(scheme((3, n)))
+    errors = np.asarray(scheme.stddev) / np.sqrt(n)
+    assert (np.abs(kernel.mean(axis=1) - scheme.mean) <= 5 * errors + 1e-6).all()
+    assert (np.abs(kernel.std(axis=1) - scheme.stddev) <= 5 * errors / np.sqrt(2) + 1e-9).all()
+
+
+def test_from_array() -> None:
+    array = np.array([[1.0, -2.0, 3.0]], "float32")
+    scheme = ki.FromArray(array)
+    np.testing.assert_array_equal(to_numpy(scheme((1, 3))), array)
+    config = scheme.get_config()
+    assert config["shape"] == [1, 3]
+    assert config["dtype"] == "float32"
+    assert len(config["sha256"]) == 64
+    assert not to_numpy(ki.FromArray.from_config(config)((1, 3))).any()
+    assert ki.FromArray.from_config(config).get_config() == config
+    array[:] = 0
+    assert to_numpy(scheme((1, 3))).any(), "the scheme keeps its own copy"
+    assert ki.FromArray(array).get_config()["sha256"] != config["sha256"]
