@@ -17,7 +17,6 @@ from keras_inits.streams.placement import cast, draw_dtype, numpy_dtype, place
 from keras_inits.streams.stream import Index
 
 
-@cache
 def signature_names(cls: type) -> tuple[str, ...]:
     """The constructor's argument names: they are the config's keys and the attributes' names."""
     return tuple(inspect.signature(cls).parameters)
@@ -53,9 +52,7 @@ class Scheme(keras.initializers.Initializer):
 
     seed: Any = None
 
-    def __call__(
-        self, shape: Sequence[int], dtype: Any = None, layout: Any = None
-    ) -> Any:
+    def __call__(self, shape: Sequence[int], dtype: Any = None, layout: Any = None) -> Any:
         dims = self.check_shape(shape)
         name = self.check_dtype(dtype)
         fill = self._filler(dims, name, self._stream() if self.random else None)
@@ -71,9 +68,7 @@ class Scheme(keras.initializers.Initializer):
         """Bounds that no entry leaves, or None."""
         return None
 
-    def draw(
-        self, shape: Sequence[int], stream: Stream, dtype: Any = None
-    ) -> np.ndarray:
+    def draw(self, shape: Sequence[int], stream: Stream, dtype: Any = None) -> np.ndarray:
         """The entries from a given stream, as a NumPy array; `seed` plays no part."""
         dims = self.check_shape(shape)
         return self._filler(dims, self.check_dtype(dtype), stream)(None)
@@ -101,7 +96,7 @@ class Scheme(keras.initializers.Initializer):
         def fill(index: Index) -> np.ndarray:
             if 0 in shape:
                 return np.zeros(shape, numpy_dtype(dtype))
-            if stream is not None and stream.sequential or not self.elementwise:
+            if (stream is not None and stream.sequential) or not self.elementwise:
                 block = whole()
                 block = block if index is None else np.ascontiguousarray(block[index])
             else:

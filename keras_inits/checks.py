@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 FLOAT_DTYPES = ("float16", "bfloat16", "float32", "float64")
-# A shape whose entries could not be addressed by any machine is a mistake or an attack, not a model.
-MAX_ENTRIES = 2**48
+# A shape of more entries than one tensor of any model has is a mistake or an attack.
+MAX_ENTRIES = 2**39
 
 
 def _got(value: Any) -> str:
@@ -20,12 +20,14 @@ def _got(value: Any) -> str:
 
 
 def type_error(owner: str, name: str, expected: str, value: Any) -> TypeError:
+    """The error for a value of the wrong type."""
     return TypeError(
         f"{owner}: {name} must be {expected}, got {_got(value)} of type {type(value).__name__}"
     )
 
 
 def value_error(owner: str, name: str, expected: str, value: Any) -> ValueError:
+    """The error for a value that does not fit."""
     return ValueError(f"{owner}: {name} must be {expected}, got {_got(value)}")
 
 
@@ -48,7 +50,7 @@ def number(
     expected = " ".join(["a finite number", " and ".join(bounds)]).strip()
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise type_error(owner, name, expected, value)
-    plain = value.item() if isinstance(value, np.generic) else value
+    plain: Any = value.item() if isinstance(value, np.generic) else value
     plain = plain if isinstance(plain, (int, float)) else float(plain)
     try:
         inside = math.isfinite(float(plain))
@@ -81,12 +83,14 @@ def integer(
 
 
 def boolean(owner: str, name: str, value: Any) -> bool:
+    """True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise type_error(owner, name, "True or False", value)
     return bool(value)
 
 
 def one_of(owner: str, name: str, value: Any, allowed: Sequence[str]) -> str:
+    """One of the strings in `allowed`, which the error lists in their order."""
     expected = "one of " + ", ".join(repr(choice) for choice in allowed)
     if not isinstance(value, str):
         raise type_error(owner, name, expected, value)

@@ -23,8 +23,11 @@ _CLOSED_FORMS = {
 }
 
 # torch.nn.init.calculate_gain. Its selu is 3/4; the second-moment gain of SELU is 1.
-_TORCH_LINEAR = ("linear", "conv1d", "conv2d", "conv3d")
-_TORCH_LINEAR += ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid")
+_TORCH_LINEAR = (
+    "linear",
+    *(f"{kind}{rank}d" for kind in ("conv", "conv_transpose") for rank in (1, 2, 3)),
+    "sigmoid",
+)
 TORCH_NONLINEARITIES = (*_TORCH_LINEAR, "tanh", "relu", "leaky_relu", "selu")
 
 

@@ -138,6 +138,8 @@ def _unknown(name: str) -> str:
     nearest = difflib.get_close_matches(name, candidates, n=3, cutoff=0.5)
     if not nearest:
         folded = {candidate.lower(): candidate for candidate in candidates}
-        nearest = [folded[m] for m in difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.5)]
+        nearest = [
+            folded[m] for m in difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.5)
+        ]
     hint = f"; nearest: {', '.join(map(repr, nearest))}" if nearest else ""
     return f"get: identifier must name a known initializer, got {name!r}{hint} (keras_inits.names() lists all)"

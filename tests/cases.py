@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import keras_inits as ki
 import numpy as np
 from scipy import stats
+
+import keras_inits as ki
 
 TRUNCATED_STDDEV = math.sqrt(stats.truncnorm(-2, 2).var())
 
@@ -145,9 +146,7 @@ CASES: list[Case] = [
     *_fan_case(
         "KaimingUniform(a=0.5, mode='fan_out')", lambda i, o: _uniform((6 / (1.25 * o)) ** 0.5)
     ),
-    *_fan_case(
-        "KaimingUniform(nonlinearity='selu')", lambda i, o: _uniform(0.75 * (3 / i) ** 0.5)
-    ),
+    *_fan_case("KaimingUniform(nonlinearity='selu')", lambda i, o: _uniform(0.75 * (3 / i) ** 0.5)),
     *_fan_case("KaimingNormal()", lambda i, o: stats.norm(0, (2 / i) ** 0.5)),
     *_fan_case(
         "KaimingNormal(mode='fan_out', nonlinearity='tanh')",

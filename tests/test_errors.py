@@ -5,10 +5,11 @@ import math
 from typing import Any
 
 import keras
-import keras_inits as ki
 import numpy as np
 import pytest
 from cases import ONE_EACH, Case
+
+import keras_inits as ki
 from keras_inits.registry import CATALOGUE
 from keras_inits.streams import Stream
 

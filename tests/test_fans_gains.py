@@ -3,10 +3,11 @@
 import math
 
 import keras
-import keras_inits as ki
 import numpy as np
 import pytest
 from scipy.integrate import quad
+
+import keras_inits as ki
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from cases import BY_ID, CASES, ONE_EACH, Case
 from conftest import to_numpy
-from keras_inits.registry import CATALOGUE
 from scipy import stats
+
+from keras_inits.registry import CATALOGUE
 
 WITH_LAW = [case for case in CASES if case.law]
 RANDOM = [case for case in ONE_EACH if case.random]

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import keras_inits as ki
 import numpy as np
 import pytest
 from cases import CASES, ONE_EACH, Case
 from conftest import python, to_numpy
+
+import keras_inits as ki
 from keras_inits.registry import CATALOGUE
 
 L = keras.layers
@@ -151,20 +152,15 @@ def test_clone_model(kind: str) -> None:
     model = _model(kind, [case.make(LAYERS[kind][2], 1) for case in _cases(kind)])
     again = keras.models.clone_model(model)
     assert _configs(again) == _configs(model)
-    for before, after in zip(model.get_weights(), again.get_weights(), strict=True):
-        if not any(isinstance(i, ki.FromArray) for i in _initializers(again)):
-            np.testing.assert_array_equal(before, after)
+    if kind == "Dense":  # all of whose draws are seeded
+        for before, after in zip(model.layers[1:], again.layers[1:], strict=True):
+            if type(before.kernel_initializer) is not ki.FromArray:
+                np.testing.assert_array_equal(before.get_weights()[0], after.get_weights()[0])
 
 
 def _configs(model: keras.Model) -> str:
-    """What each layer would write about itself."""
-    return json.dumps([layer.get_config() for layer in model.layers], sort_keys=True)
-
-
-def _initializers(model: keras.Model) -> list[Any]:
-    return [
-        value for layer in model.layers for name, value in vars(layer).items() if "initializer" in name
-    ]
+    """What each layer but the input would write about itself."""
+    return json.dumps([layer.get_config() for layer in model.layers[1:]], sort_keys=True)
 
 
 LOADER = """
@@ -187,7 +183,7 @@ def report(model, folder):
             np.array_equal(keras.ops.convert_to_numpy(a), b) for a, b in zip(got, outputs)
         )
         and len(got) == len(outputs),
-        "config": json.dumps([layer.get_config() for layer in model.layers], sort_keys=True)
+        "config": json.dumps([layer.get_config() for layer in model.layers[1:]], sort_keys=True)
         == (folder / "config.json").read_text(),
     }
 
@@ -223,7 +219,7 @@ def test_models_come_back_in_a_new_process(tmp_path: Path) -> None:
         cases = _cases(kind)
         assert len(cases) >= (10 if kind == "BatchNormalization" else 18), kind
         initializers = [case.make(shape, 1) for case in cases]
-        initializers += [name for name in ("keras_inits>he_normal", "xavier_normal", "msra")]
+        initializers += ["keras_inits>he_normal", "xavier_normal", "msra"]
         model = _model(kind, initializers)
         folder = tmp_path / kind
         folder.mkdir()
@@ -261,7 +257,9 @@ def test_a_string_in_a_json_config() -> None:
 
 def test_from_array_comes_back_with_the_weights(tmp_path: Path) -> None:
     array = np.arange(6, dtype="float32").reshape(2, 3)
-    model = keras.Sequential([keras.Input((2,)), L.Dense(3, kernel_initializer=ki.FromArray(array))])
+    model = keras.Sequential(
+        [keras.Input((2,)), L.Dense(3, kernel_initializer=ki.FromArray(array))]
+    )
     model.save(tmp_path / "m.keras")
     again = keras.models.load_model(tmp_path / "m.keras")
     np.testing.assert_array_equal(again.get_weights()[0], array)

@@ -133,6 +133,13 @@ def test_a_model_with_dropout_draw_by_draw(index, name):
     assert noise == 2
 
 
+@pytest.mark.parametrize(("backend", "least"), [("theano", 1), ("tensorflow", 0)])
+def test_noise_seeds(backend, least):
+    numpys, stream = np.random.RandomState(9), Keras1Stream(9, backend)
+    for _ in range(20):
+        assert stream.noise_seed() == numpys.randint(least, 10**7)
+
+
 def test_philox_known_answers():
     """Random123's test vectors for philox4x32-10."""
     zeros = philox.words(0, 0, 0, 1)[0]

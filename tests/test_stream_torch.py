@@ -127,7 +127,8 @@ def test_layers_of_a_model_in_their_order():
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", [5, 16, 10007])
 @pytest.mark.parametrize(
-    ("low", "high"), [(-2.0, 2.0), (-0.5, 3.0), (-math.inf, 1.0), (1.5, 2.5), (-0.1, 0.2)]
+    ("low", "high"),  # the method changes where 0.3 of the law lies between them
+    [(-2.0, 2.0), (-0.4, 0.4), (-math.inf, 1.0), (-0.37, 0.37), (1.5, 2.5)],
 )
 def test_truncated_normal(low, high, size, dtype):
     torch.manual_seed(3)
@@ -199,10 +200,10 @@ def test_fma_rounds_once(dtype):
             error = abs(Fraction(float(value)) - truth)
             for other in (np.nextafter(value, real(np.inf)), np.nextafter(value, real(-np.inf))):
                 assert error <= abs(Fraction(float(other)) - truth)
-    half = real(0.5) * np.finfo(dtype).eps  # 1 + half an ulp is a tie, unless a little is added
-    odd = np.array([1 + np.finfo(dtype).eps, 1, 1 - np.finfo(dtype).eps], dtype)
-    expected = np.array([1 + np.finfo(dtype).eps, 1, 1], dtype)
-    np.testing.assert_array_equal(fma(odd, half, real(1)), expected)
+    # The exact value lies less than any double sum can tell below the middle of two floats.
+    eps = np.finfo(dtype).eps
+    near = fma(np.array([1 + eps], dtype), eps / 2 * (1 - eps), 1 + eps)
+    assert near == 1 + eps
 
 
 def test_index_draws_the_whole():

@@ -1,11 +1,12 @@
 """What the schemes that are not a plain law promise: orthogonality, identity, data, constants."""
 
 import keras
-import keras_inits as ki
 import numpy as np
 import pytest
 from conftest import to_numpy
 from scipy import stats
+
+import keras_inits as ki
 
 
 def _convolve(kernel: np.ndarray, x: np.ndarray, groups: int = 1) -> np.ndarray:
@@ -54,7 +55,9 @@ def test_delta_orthogonal_keeps_the_norm(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("field", [(3,), (3, 3), (4, 5), (3, 3, 3)])
-@pytest.mark.parametrize(("inputs", "outputs", "groups"), [(4, 4, 1), (2, 6, 1), (6, 2, 1), (6, 6, 2)])
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "groups"), [(4, 4, 1), (2, 6, 1), (6, 2, 1), (6, 6, 2)]
+)
 def test_dirac_returns_its_input(
     field: tuple[int, ...], inputs: int, outputs: int, groups: int
 ) -> None:

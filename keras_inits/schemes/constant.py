@@ -123,10 +123,10 @@ class Identity(Scheme):
         return diagonal(shape, self.gain, dtype, index)
 
 
-def diagonal(
-    shape: tuple[int, ...], value: float, dtype: str, index: Index = None
-) -> np.ndarray:
+def diagonal(shape: tuple[int, ...], value: float, dtype: str, index: Index = None) -> np.ndarray:
     """A matrix of zeros with `value` where row and column are equal, or its block at `index`."""
     rows, columns = block_shape(shape, index)
     offset = 0 if index is None else index[0].start - index[1].start
-    return np.eye(rows, columns, k=offset, dtype=numpy_dtype(dtype)) * numpy_dtype(dtype).type(value)
+    return np.eye(rows, columns, k=offset, dtype=numpy_dtype(dtype)) * numpy_dtype(dtype).type(
+        value
+    )

@@ -88,7 +88,9 @@ def _numbers(name: str, value: Any, low: float | None = None) -> Any:
         checks.number("DataNormal", f"{name}[{i}]", item, low=low) for i, item in enumerate(value)
     ]
     if not numbers:
-        raise checks.value_error("DataNormal", name, "a number or a list of numbers, not empty", value)
+        raise checks.value_error(
+            "DataNormal", name, "a number or a list of numbers, not empty", value
+        )
     return numbers
 
 
@@ -141,7 +143,9 @@ class FromArray(Scheme):
     def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         dims = super().check_shape(shape)
         if dims != tuple(self.shape):
-            raise checks.value_error("FromArray", "shape", f"the array's, {tuple(self.shape)}", dims)
+            raise checks.value_error(
+                "FromArray", "shape", f"the array's, {tuple(self.shape)}", dims
+            )
         return dims
 
     def values(

@@ -11,8 +11,8 @@ from keras_inits import checks
 from keras_inits.base import Scheme
 from keras_inits.registry import register
 from keras_inits.streams import Stream
-from keras_inits.streams.stream import Index
 from keras_inits.streams.placement import numpy_dtype
+from keras_inits.streams.stream import Index
 
 
 @register(law="1 at the centre tap, input i to output i", source="arXiv 1706.00388; torch.nn.init")
@@ -50,13 +50,13 @@ class Dirac(Scheme):
         *field, inputs, outputs = shape
         kernel = np.zeros(shape, numpy_dtype(dtype))
         if kernel.size:
-            kernel[_centre(field)] = np.tile(
-                np.eye(inputs, outputs // self.groups), self.groups
-            )
+            kernel[_centre(field)] = np.tile(np.eye(inputs, outputs // self.groups), self.groups)
         return kernel
 
 
-@register(law="I, or I H I / sqrt(p) where outputs > inputs", source="Zhao et al. 2022, arXiv 2110.12661")
+@register(
+    law="I, or I H I / sqrt(p) where outputs > inputs", source="Zhao et al. 2022, arXiv 2110.12661"
+)
 class ZerO(Scheme):
     """The identity where outputs <= inputs, else a slice of a normalized Hadamard matrix.
 

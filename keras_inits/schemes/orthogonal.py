@@ -16,9 +16,7 @@ from keras_inits.streams import Stream
 from keras_inits.streams.stream import Index
 
 
-def orthogonal(
-    shape: tuple[int, ...], gain: float, dtype: str, stream: Stream
-) -> np.ndarray:
+def orthogonal(shape: tuple[int, ...], gain: float, dtype: str, stream: Stream) -> np.ndarray:
     """gain Q, Q Haar-distributed of shape (product of all axes but the last, last), reshaped."""
     if stream.sequential:
         return stream.orthogonal(shape, gain, dtype)
@@ -58,12 +56,14 @@ class Orthogonal(Scheme):
         return orthogonal(shape, self.gain, dtype, stream)
 
 
-@register(law="gain * Q at the centre tap, 0 elsewhere", source="Xiao et al. 2018, arXiv 1806.05393")
+@register(
+    law="gain * Q at the centre tap, 0 elsewhere", source="Xiao et al. 2018, arXiv 1806.05393"
+)
 class DeltaOrthogonal(Scheme):
     """A convolution kernel whose centre tap is gain times a Haar-distributed Q, the rest 0.
 
-    The convolution (stride 1, padding "same") keeps the norm of its input, times gain, at every
-    position. For very deep convolutional networks without normalization. Kernels of rank 3 to 5
+    The convolution (stride 1, padding "same") keeps the norm of its input, times `gain` (any finite
+    number), at every position. For very deep convolutional networks without normalization. Kernels of rank 3 to 5
     with no more inputs than outputs; else ValueError at the call. With an even extent the centre is
     the tap that "same" padding aligns with the input.
 

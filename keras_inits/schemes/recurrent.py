@@ -32,7 +32,9 @@ def draw_from(initializer: Any, shape: tuple[int, ...], dtype: str, stream: Stre
 def _initializer(owner: str, identifier: Any) -> Any:
     found = get(identifier)
     if not callable(found):
-        raise checks.type_error(owner, "initializer", "an initializer, a string or a config", identifier)
+        raise checks.type_error(
+            owner, "initializer", "an initializer, a string or a config", identifier
+        )
     return found
 
 
@@ -111,9 +113,7 @@ class ForgetGateBias(Scheme):
     min_rank = max_rank = 1
     elementwise = False
 
-    def __init__(
-        self, value: Any = 1.0, initializer: Any = "zeros", seed: Any = None
-    ) -> None:
+    def __init__(self, value: Any = 1.0, initializer: Any = "zeros", seed: Any = None) -> None:
         if isinstance(value, (str, dict)) or callable(value):
             self.value = _initializer("ForgetGateBias", value)
         else:
@@ -136,7 +136,9 @@ class ForgetGateBias(Scheme):
         return bias
 
 
-@register(law="forget gate log U(1, max_time - 1), input gate its negative", source="arXiv 1804.11188")
+@register(
+    law="forget gate log U(1, max_time - 1), input gate its negative", source="arXiv 1804.11188"
+)
 class Chrono(Scheme):
     """An LSTM's bias: forget gate log(u), u ~ U(1, max_time - 1), input gate -log(u), others 0.
 

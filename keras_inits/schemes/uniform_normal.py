@@ -61,7 +61,7 @@ class Normal(Scheme):
 
 @register(law="U(minval, maxval)", source="Keras 2")
 class RandomUniform(Scheme):
-    """U(minval, maxval), finite numbers with minval <= maxval.
+    """U(minval, maxval), finite numbers with `minval` <= `maxval`.
 
     >>> x = RandomUniform(0.0, 1.0, seed=0)((100, 100))
     >>> round(float(x.min()), 2), round(float(x.max()), 2)
@@ -108,8 +108,8 @@ class RandomNormal(Scheme):
 class TruncatedNormal(Scheme):
     """N(mean, stddev^2) given that the entry lies in mean + stddev * [low, high].
 
-    `stddev` >= 0 is the standard deviation before truncation, `low` < `high` are bounds in units of
-    it. Their defaults, -2 and 2, leave a standard deviation of 0.8796 stddev, as in Keras. No entry
+    `mean` is any finite number, `stddev` >= 0 the standard deviation before truncation, `low` <
+    `high` are bounds in units of it. Their defaults, -2 and 2, leave a standard deviation of 0.8796 stddev, as in Keras. No entry
     ever leaves the bounds.
 
     >>> x = TruncatedNormal(0.0, 1.0, seed=0)((100, 100))

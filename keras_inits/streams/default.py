@@ -18,6 +18,11 @@ from keras_inits.streams.tiles import Kernel, bencode, fill
 _FLOATS = ("float32", "float64")
 
 
+def _number(name: str, value: float, low: float | None = None) -> float:
+    """The value as a Python float, which NumPy rounds to the array's dtype."""
+    return float(checks.number("DefaultStream", name, value, low=low))
+
+
 @keras.saving.register_keras_serializable("keras_inits")
 class DefaultStream(Stream):
     """Numbers that depend on the seed, the keys, the tensor's shape and the position in it alone.
@@ -43,9 +48,11 @@ class DefaultStream(Stream):
         )
 
     def child(self, *keys: str | int) -> DefaultStream:
+        """The stream whose keys are these after its own."""
         return DefaultStream(self.seed, (*self.keys, *keys))
 
     def get_config(self) -> dict[str, Any]:
+        """The seed, and the keys if there are any."""
         return {"seed": self.seed, "keys": list(self.keys)} if self.keys else {"seed": self.seed}
 
     def uniform(
@@ -56,7 +63,8 @@ class DefaultStream(Stream):
         dtype: str = "float32",
         index: Index = None,
     ) -> np.ndarray:
-        self._finite(low=low, high=high)
+        """low + (high - low) k / 2^n, n = 24 bits in float32 and 53 in float64."""
+        low, high = _number("low", low), _number("high", high)
         if low > high:
             raise checks.value_error("DefaultStream", "high", f">= low = {low}", high)
         kernel = laws.uniform(low, high, self._float(dtype))
@@ -70,7 +78,8 @@ class DefaultStream(Stream):
         dtype: str = "float32",
         index: Index = None,
     ) -> np.ndarray:
-        self._finite(mean=mean, stddev=stddev)
+        """mean + stddev z, z the quantile of 32 bits in float32 and 53 in float64."""
+        mean, stddev = _number("mean", mean), _number("stddev", stddev, low=0.0)
         kernel = laws.normal(mean, stddev, self._float(dtype))
         return self._draw("normal", shape, dtype, 32 if dtype == "float32" else 64, kernel, index)
 
@@ -84,7 +93,9 @@ class DefaultStream(Stream):
         dtype: str = "float32",
         index: Index = None,
     ) -> np.ndarray:
-        self._finite(mean=mean, stddev=stddev)
+        """mean + stddev z for low <= z <= high; the bounds are finite or infinite."""
+        mean, stddev = _number("mean", mean), _number("stddev", stddev, low=0.0)
+        low, high = float(low), float(high)
         if not (low < high and low < math.inf and high > -math.inf):
             raise checks.value_error("DefaultStream", "low, high", "low < high", (low, high))
         kernel, bits = laws.truncated_normal(mean, stddev, low, high, self._float(dtype))
@@ -93,24 +104,23 @@ class DefaultStream(Stream):
     def signs(
         self, shape: Sequence[int], dtype: str = "float32", index: Index = None
     ) -> np.ndarray:
+        """One bit an entry."""
         return self._draw("signs", shape, self._float(dtype), 1, laws.signs, index)
 
     def integers(self, shape: Sequence[int], high: int, index: Index = None) -> np.ndarray:
+        """floor(high w / 2^64), w of 64 bits: each has 1 / high within 2^-64."""
         high = checks.integer("DefaultStream", "high", high, low=1, high=2**63)
         return self._draw("integers", shape, "int64", 64, laws.integers(high), index)
 
     def permutation(self, n: int) -> np.ndarray:
         """The order that sorts n random 64-bit words; equal words, if any, stay in their order."""
         n = checks.integer("DefaultStream", "n", n, low=0)
-        return np.argsort(self._draw("permutation", (n,), "uint64", 64, laws.words, None), kind="stable")
+        return np.argsort(
+            self._draw("permutation", (n,), "uint64", 64, laws.words, None), kind="stable"
+        )
 
     def _float(self, dtype: str) -> str:
         return checks.one_of("DefaultStream", "dtype", dtype, _FLOATS)
-
-    def _finite(self, **arguments: float) -> None:
-        for name, value in arguments.items():
-            if not math.isfinite(value):
-                raise checks.value_error("DefaultStream", name, "finite", value)
 
     def _draw(
         self,

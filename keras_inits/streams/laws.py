@@ -38,35 +38,33 @@ def _finish(
     limits: tuple[np.floating, np.floating] | None,
     out: np.ndarray,
 ) -> None:
-    """out = mean + stddev z, within the limits; `z` is used up."""
+    """out = mean + stddev z in z's precision, rounded to out's, within limits; `z` is used up."""
     z = z.reshape(out.shape)
-    if z.dtype != out.dtype or limits is not None or mean:
-        np.multiply(z, stddev, out=z)
-        if mean:
-            np.add(z, mean, out=z)
-        if limits is None:
-            out[...] = z
-        else:
-            np.clip(z.astype(out.dtype, copy=False), *limits, out=out)
-    else:
+    if not mean and limits is None:
         np.multiply(z, stddev, out=out)
+        return
+    np.multiply(z, stddev, out=z)
+    if mean:
+        np.add(z, mean, out=z)
+    if limits is None:
+        out[...] = z
+    else:
+        np.clip(z.astype(out.dtype, copy=False), *limits, out=out)
 
 
 def uniform(low: float, high: float, dtype: str) -> Kernel:
-    """low + (high - low) k / 2^24 with 24 bits k in float32, 53 in float64."""
-    digits = 24 if dtype == "float32" else 53
+    """low + (high - low) k / 2^24, k of 24 bits, in float32; of 53 bits in float64."""
     kind = np.dtype(dtype).type
+    width, digits = (32, 24) if dtype == "float32" else (64, 53)
     least, greatest = inward(low, high, dtype)
     step = kind((high - low) * 2.0**-digits)
-    last = kind(2**digits - 1) * step + least
-    spare = np.uint8(32 - 24 if dtype == "float32" else 64 - 53)
+    leaves = kind(2**digits - 1) * step + least > greatest  # by rounding
 
     def kernel(bits: np.ndarray, out: np.ndarray) -> None:
-        np.right_shift(bits, spare, out=bits)
-        k = bits.reshape(out.shape)
-        np.multiply(k, step, out=out, dtype=out.dtype, casting="same_kind")
+        np.right_shift(bits, bits.dtype.type(width - digits), out=bits)
+        np.multiply(bits.reshape(out.shape), step, out=out, dtype=kind, casting="same_kind")
         np.add(out, least, out=out)
-        if last > greatest:
+        if leaves:
             np.minimum(out, greatest, out=out)
 
     return kernel
@@ -117,7 +115,11 @@ def truncated_normal(
     mean: float, stddev: float, low: float, high: float, dtype: str
 ) -> tuple[Kernel, int]:
     """mean + stddev z for low <= z <= high, and how many bits an entry takes."""
-    limits = inward(mean + stddev * low, mean + stddev * high, dtype)
+    limits = inward(
+        mean + stddev * low if math.isfinite(low) else low,
+        mean + stddev * high if math.isfinite(high) else high,
+        dtype,
+    )
     if low >= TAIL_BOUND or high <= -TAIL_BOUND:
         sign = 1.0 if low > 0 else -1.0
         near, far = (low, high) if low > 0 else (-high, -low)

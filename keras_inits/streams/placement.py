@@ -12,13 +12,13 @@ import numpy as np
 from keras_inits.streams.stream import Index
 
 
-
 def draw_dtype(dtype: str) -> str:
     """The dtype to draw in: a narrow float is drawn in float32 and rounded once, at the end."""
     return "float32" if dtype in ("float16", "bfloat16") else dtype
 
 
 def numpy_dtype(dtype: str) -> Any:
+    """NumPy's dtype of that name, also where ml_dtypes defines it (bfloat16)."""
     return np.dtype(getattr(ml_dtypes, dtype, dtype))
 
 
@@ -30,7 +30,9 @@ def cast(array: np.ndarray, dtype: str, support: tuple[float, float] | None) -> 
     rounded = array.astype(target)
     if support is None or dtype not in ("float16", "bfloat16"):
         return rounded
-    low, high = (inward(bound, target, up) for bound, up in zip(support, (True, False), strict=True))
+    low, high = (
+        inward(bound, target, up) for bound, up in zip(support, (True, False), strict=True)
+    )
     return np.clip(rounded, low, high)
 
 

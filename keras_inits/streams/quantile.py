@@ -45,7 +45,10 @@ CENTRE64: Ratio = (  # relative error 4e-17
 )
 # z = P(s) / Q(s), s = (1 - |x|)^(1/8), for 2^-32 <= 1 - |x| <= 0.046
 TAIL32: Ratio = (  # relative error 2e-7
-    _hex("-0x1.2e0c6cp+1 0x1.4db6bcp+2 0x1.164c80p-1 -0x1.8b0392p+1 -0x1.563e00p-2 -0x1.cf0cacp-9", "float32"),
+    _hex(
+        "-0x1.2e0c6cp+1 0x1.4db6bcp+2 0x1.164c80p-1 -0x1.8b0392p+1 -0x1.563e00p-2 -0x1.cf0cacp-9",
+        "float32",
+    ),
     _hex("0x1.000000p+0 -0x1.a67924p-1 -0x1.37963ap-1 -0x1.6f8684p-5 -0x1.73ec62p-12", "float32"),
 )
 # z = P(w) / Q(w), w = sqrt(-2 log of the tail's probability), for 2.43 <= w <= 40
@@ -111,7 +114,7 @@ def tail32(r: np.ndarray) -> np.ndarray:
 
 
 def log64(v: np.ndarray) -> np.ndarray:
-    """Natural logarithm of positive numbers: 2 artanh((m - c)/(m + c)) + e log 2 + log c, v = m 2^e."""
+    """log v of v = m 2^e > 0 as 2 artanh((m - c)/(m + c)) + e log 2 + log c, c near sqrt(1/2)."""
     mantissa, exponent = np.frexp(v)
     s = (mantissa - ROOT_HALF) / (mantissa + ROOT_HALF)
     square = s * s
@@ -133,10 +136,9 @@ def tail64(t: np.ndarray) -> np.ndarray:
 
 
 def _far_tail(t: np.ndarray) -> np.ndarray:
-    """tail64 for t > 1600: y = z^2 solves y = t - log(2 pi y) + 2 log(z Mills(z)), a contraction."""
+    """tail64 for t > 1600: y = z^2 is the fixed point of t - log(2 pi y) + 2 log(z Mills(z))."""
     y = t
     for _ in range(5):
         v = 1.0 / y
-        mills = v * (v * (5.0 - v * (74.0 / 3.0)) - 2.0)
-        y = t - log64(TWO_PI * y) + mills
+        y = t - log64(TWO_PI * y) + v * (v * (5.0 - v * (74.0 / 3.0)) - 2.0)
     return np.sqrt(y)

@@ -78,6 +78,12 @@ class Stream:
         """A random order of 0, 1, ..., n - 1 (int64)."""
         raise self._cannot("a permutation")
 
+    def orthogonal(
+        self, shape: Sequence[int], gain: float = 1.0, dtype: str = "float32"
+    ) -> np.ndarray:
+        """gain Q as the replayed framework draws it; the library's own law needs no replay."""
+        raise self._cannot("an orthogonal law")
+
     def child(self, *keys: str | int) -> Stream:
         """The stream for the part named by `keys`; a replay has one order and goes on in it."""
         del keys
@@ -94,7 +100,7 @@ class Stream:
             raise TypeError(f"{cls.__name__}: config {config!r} does not fit: {error}") from error
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.get_config() == other.get_config()  # type: ignore[attr-defined]
+        return isinstance(other, Stream) and repr(self) == repr(other)
 
     def __hash__(self) -> int:
         return hash((type(self).__name__, self.seed))

@@ -1,7 +1,7 @@
 """Random bits addressed by tile, and tensors filled from them in parallel.
 
-A tensor is cut into boxes of at most TILE entries. Each has its own bit generator, so that any block
-of the tensor is drawn by itself, by any thread, on any host.
+A tensor is cut into boxes of at most TILE entries, each with a bit generator of its own, so that any
+block of the tensor is drawn by itself, by any thread, on any host.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from keras_inits.streams.stream import Index
 TILE = 2**16
 ALIGNMENT = 64  # bytes; what TensorFlow and JAX ask of an array that they take without a copy
 Box = tuple[slice, ...]
-# A kernel turns the flat array of a tile's bits into numbers in `out`, an array of the tile's shape.
+# A kernel turns the flat array of a tile's bits into numbers in an array of the tile's shape.
 Kernel = Callable[[np.ndarray, np.ndarray], object]
 
 _local = threading.local()
@@ -55,7 +55,7 @@ def raw_words(key: hashlib._Hash, tile: int, count: int) -> np.ndarray:
     """`count` 64-bit words of the SFC64 generator that belongs to a tile.
 
     Its counter starts at tile * 2^32 and moves by one a word, so that no two tiles of a tensor ever
-    meet in a state; the other three words of its state are a hash of everything that names the tile.
+    meet in a state; the rest of its state is a hash of everything that names the tile.
     """
     digest = key.copy()
     digest.update(b"i%de" % tile)
@@ -131,20 +131,32 @@ def _bits(key: hashlib._Hash, tile: int, entries: int, bits: int) -> np.ndarray:
     return words.view(f"<u{bits // 8}")[:entries] if bits >= 8 else words.view(np.uint8)
 
 
+def _within(part: Box, box: Box) -> Box:
+    """A part of a box, counted from the box's corner."""
+    return tuple(slice(p.start - b.start, p.stop - b.start) for p, b in zip(part, box, strict=True))
+
+
 def _fill_tile(
-    key: hashlib._Hash, bits: int, kernel: Kernel, tile: tuple[int, Box], block: Box, out: np.ndarray
+    key: hashlib._Hash,
+    bits: int,
+    kernel: Kernel,
+    tile: tuple[int, Box],
+    block: Box,
+    out: np.ndarray,
 ) -> None:
     number, box = tile
-    sizes = [side.stop - side.start for side in box]
+    sizes = tuple(side.stop - side.start for side in box)
     drawn = _bits(key, number, math.prod(sizes), bits)
-    shared = [slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(box, block)]
-    target = out[tuple(slice(s.start - b.start, s.stop - b.start) for s, b in zip(shared, block))]
-    if list(target.shape) == sizes:
+    shared = tuple(
+        slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(box, block, strict=True)
+    )
+    target = out[_within(shared, block)]
+    if target.shape == sizes:
         kernel(drawn, target)
-        return
-    whole = np.empty(sizes, out.dtype)
-    kernel(drawn, whole)
-    target[...] = whole[tuple(slice(s.start - b.start, s.stop - b.start) for s, b in zip(shared, box))]
+    else:
+        whole = np.empty(sizes, out.dtype)
+        kernel(drawn, whole)
+        target[...] = whole[_within(shared, box)]
 
 
 def fill(

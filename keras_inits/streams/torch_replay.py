@@ -137,7 +137,7 @@ class TorchStream(Stream):
         values = values.reshape(self._drawn(shape))
         if self.order == "torch" and len(shape) >= 2:
             values = values.transpose(*range(2, len(shape)), 1, 0)
-        return np.array(values if index is None else values[index], order="C", copy=None)
+        return np.asarray(values if index is None else values[index], order="C")
 
     def _rejected_normal(
         self, size: int, mean: float, stddev: float, low: float, high: float, dtype: str

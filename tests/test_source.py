@@ -1,0 +1,124 @@
+"""The rules of the source: import directions, the host's public API alone, light imports, sizes."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+from conftest import python, require
+
+import keras_inits
+
+pytestmark = pytest.mark.once
+
+PACKAGE = Path(keras_inits.__file__).parent
+# A module may import from its own layer and from those before it.
+LAYERS = [
+    ("checks", "fans", "gains"),
+    ("streams",),
+    ("base", "registry", "haar"),
+    ("schemes",),
+    ("compat", "legacy", "keras1", "models"),
+    ("plots", "compare", "commands", "cli"),
+]
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+
+
+def _imports(tree: ast.AST) -> list[tuple[str, str]]:
+    """(module, name) for each import, at the top or inside a function."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            found += [(node.module or "", alias.name) for alias in node.names]
+        elif isinstance(node, ast.Import):
+            found += [(alias.name, "") for alias in node.names]
+    return found
+
+
+def breaches(part: str, family: str, source: str) -> list[str]:
+    """What the module `keras_inits.<part>[.<family>]` imports and must not."""
+    found = []
+    for module, name in _imports(ast.parse(source)):
+        target = f"{module}.{name}".strip(".").split(".")
+        if module.startswith(("keras.src", "tensorflow.python", "jax._src")) or target[:2] == ["keras", "src"]:  # fmt: skip
+            found.append(f"private: {module}")
+        if target[0] != "keras_inits" or len(target) < 2:
+            continue
+        if RANK[target[1]] > RANK[part]:
+            found.append(f"upwards: {part} imports {target[1]}")
+        if part == target[1] == "schemes" and family not in ("__init__", target[2]):
+            found.append(f"sideways: schemes.{family} imports schemes.{target[2]}")
+    return found
+
+
+def _modules() -> dict[Path, str]:
+    return {path: path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def test_imports_point_one_way() -> None:
+    found = []
+    for path, source in _modules().items():
+        part, *rest = path.relative_to(PACKAGE).with_suffix("").parts
+        if part != "__init__":
+            found += [f"{path.name}: {b}" for b in breaches(part, rest[-1] if rest else "", source)]
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("part", "family", "source", "expected"),
+    [
+        ("checks", "", "from keras_inits.base import Scheme", "upwards"),
+        ("streams", "default", "import keras_inits.registry", "upwards"),
+        ("schemes", "data", "from keras_inits.schemes.constant import Zero", "sideways"),
+        ("schemes", "data", "from keras_inits.schemes import constant", "sideways"),
+        ("base", "", "def f():\n    import keras.src.backend", "private"),
+        ("base", "", "from keras.src import backend", "private"),
+        ("base", "", "from keras import src", "private"),
+    ],
+)
+def test_the_import_rule_can_fail(part: str, family: str, source: str, expected: str) -> None:
+    assert [b.split(":")[0] for b in breaches(part, family, source)] == [expected]
+
+
+def test_no_class_writes_its_own_config() -> None:
+    """The base reads it from the signature."""
+    writers = [
+        node.name
+        for path, source in _modules().items()
+        if path.parent.name == "schemes"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(f, ast.FunctionDef) and f.name in ("get_config", "from_config") for f in node.body)
+    ]  # fmt: skip
+    assert not writers
+
+
+def test_modules_stay_small() -> None:
+    assert not {p.name: n for p, s in _modules().items() if (n := s.count("\n")) > 260}
+
+
+def test_nothing_is_left_unfinished() -> None:
+    words = re.compile(r"\b(TODO|FIXME|XXX)\b")
+    assert not [path.name for path, source in _modules().items() if words.search(source)]
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_importing_is_light(backend: str) -> None:
+    """Only what Keras itself brings along, and never the packages of the extras."""
+    require(backend)
+    code = (
+        "import json, sys\n"
+        "import keras\n"
+        "before = set(sys.modules)\n"
+        "import keras_inits\n"
+        "print(json.dumps([sorted(before), sorted(set(sys.modules) - before)]))"
+    )
+    before, after = json.loads(python(code, KERAS_BACKEND=backend).splitlines()[-1])
+    roots = {name.split(".")[0] for name in after}
+    assert not roots & {"matplotlib", "sklearn", "click", "pandas", "IPython"}
+    assert "scipy.stats" not in after
+    if backend != "tensorflow" and "tensorflow" not in before:
+        assert "tensorflow" not in roots
