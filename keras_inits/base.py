@@ -17,6 +17,15 @@ from keras_inits.streams.placement import cast, draw_dtype, numpy_dtype, place
 from keras_inits.streams.stream import Index
 
 
+def _as_written(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep TensorFlow's AutoGraph from rewriting the method, and all it calls, in a tf.function."""
+    if keras.backend.backend() != "tensorflow":
+        return method
+    import tensorflow as tf
+
+    return tf.autograph.experimental.do_not_convert(method)
+
+
 def signature_names(cls: type) -> tuple[str, ...]:
     """The constructor's argument names: they are the config's keys and the attributes' names."""
     return tuple(inspect.signature(cls).parameters)
@@ -52,6 +61,7 @@ class Scheme(keras.initializers.Initializer):
 
     seed: Any = None
 
+    @_as_written
     def __call__(self, shape: Sequence[int], dtype: Any = None, layout: Any = None) -> Any:
         dims = self.check_shape(shape)
         name = self.check_dtype(dtype)
@@ -135,7 +145,10 @@ class Scheme(keras.initializers.Initializer):
             raise ValueError(
                 f"{cls.__name__}: config must have no fields but {list(known)}, got also {unknown}"
             )
-        return cls(**config)
+        try:
+            return cls(**config)
+        except (ArithmeticError, AttributeError, LookupError, RecursionError) as error:
+            raise ValueError(f"{cls.__name__}: config must fit the class, got {error!r}") from error
 
     def __repr__(self) -> str:
         parameters = inspect.signature(type(self)).parameters.values()

@@ -1,0 +1,142 @@
+"""Sharded tensors: each device's shard drawn alone, values equal to the unsharded ones."""
+
+from __future__ import annotations
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from conftest import python, require, to_numpy
+
+import keras_inits as ki
+
+SHARDED = """
+import json, math
+import keras, jax
+import numpy as np
+from keras import layers
+import keras_inits as ki
+from keras_inits.streams import DefaultStream
+
+assert jax.device_count() == 8
+drawn = []
+original = DefaultStream.normal
+
+
+def spy(self, shape, *arguments, **named):
+    index = arguments[3] if len(arguments) > 3 else None
+    drawn.append([[s.start, s.stop] for s in index] if index else None)
+    return original(self, shape, *arguments, **named)
+
+
+DefaultStream.normal = spy
+
+
+def build():
+    inputs = keras.Input((512,))
+    x = layers.Dense(768, kernel_initializer=ki.HeNormal(seed=1), name="wide")(inputs)
+    x = layers.Dense(48, kernel_initializer=ki.TruncatedNormal(seed=2), name="narrow")(x)
+    x = layers.Dense(48, kernel_initializer=ki.Orthogonal(seed=3), name="square")(x)
+    return keras.Model(inputs, x)
+
+
+reference = build().get_weights()
+drawn.clear()
+results = {}
+for shape in ((8, 1), (1, 8), (2, 4), (4, 2)):
+    mesh = keras.distribution.DeviceMesh(shape, ["batch", "model"])
+    for spec in ((None, "model"), ("batch", None), ("batch", "model"), (None, None)):
+        layout = keras.distribution.LayoutMap(mesh)
+        layout[".*kernel"] = keras.distribution.TensorLayout(list(spec), mesh)
+        distribution = keras.distribution.ModelParallel(layout_map=layout)
+        drawn.clear()
+        with distribution.scope():
+            model = build()
+        wide = model.get_layer("wide").kernel.value
+        parts = math.prod(n for n, axis in zip(shape, ("batch", "model")) if axis in spec)
+        results[f"{shape} {spec}"] = {
+            "equal": all(np.array_equal(a, b) for a, b in zip(reference, model.get_weights())),
+            "sharded": wide.addressable_shards[0].data.size == wide.size // parts,
+            "blocks": len([index for index in drawn if index is not None]),
+            "parts": parts,
+        }
+print(json.dumps(results))
+"""
+
+
+@pytest.mark.once
+def test_shards_are_drawn_alone_and_equal() -> None:
+    """Every mesh shape and layout: equal bits, one draw for each distinct shard, none for replicas."""
+    require("jax")
+    flags = "--xla_force_host_platform_device_count=8"
+    results = json.loads(
+        python(SHARDED, KERAS_BACKEND="jax", XLA_FLAGS=flags, JAX_PLATFORMS="cpu").splitlines()[-1]
+    )
+    assert len(results) == 16
+    for name, result in results.items():
+        assert result["equal"], name
+        assert result["sharded"], name
+        assert result["blocks"] == result["parts"], name
+
+
+MIRRORED = """
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras, numpy as np, keras_inits as ki
+
+
+def build():
+    return keras.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Dense(5, kernel_initializer=ki.HeNormal(seed=1)),
+            keras.layers.Dense(4, kernel_initializer=ki.Orthogonal(seed=2)),
+        ]
+    )
+
+
+reference = build().get_weights()
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    model = build()
+for variable, weight in zip(model.weights, reference):
+    replicas = variable.value.values
+    assert len(replicas) == 2
+    for replica in replicas:
+        assert np.array_equal(replica.numpy(), weight)
+print("equal")
+"""
+
+
+@pytest.mark.once
+def test_mirrored_strategy() -> None:
+    require("tensorflow")
+    assert python(MIRRORED, KERAS_BACKEND="tensorflow").splitlines()[-1] == "equal"
+
+
+def test_inside_a_compiled_function() -> None:
+    scheme = ki.HeNormal(seed=4)
+    expected = to_numpy(scheme((8, 6)))
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        compiled = tf.function(lambda: scheme((8, 6)))
+    elif backend == "jax":
+        import jax
+
+        compiled = jax.jit(lambda: scheme((8, 6)))
+    else:
+        return  # torch.compile is not something an initializer meets
+    np.testing.assert_array_equal(to_numpy(compiled()), expected)
+
+
+def test_a_seed_generator_has_no_value_in_a_compiled_function() -> None:
+    scheme = ki.HeNormal(seed=keras.random.SeedGenerator(1))
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with pytest.raises(ValueError, match="HeNormal: seed must be an integer or a stream"):
+            tf.function(lambda: scheme((8, 6)))()
