@@ -1,13 +1,20 @@
 """Weight initialization for Keras 3; importing it registers every scheme with Keras."""
 
 from keras_inits import compat as _compat
+from keras_inits import keras1
 from keras_inits.fans import compute_fans
 from keras_inits.gains import gain
+from keras_inits.legacy.files import legacy_load_model
+from keras_inits.legacy.scope import legacy_scope
+from keras_inits.models.data_dependent import data_dependent
+from keras_inits.models.initialize import initialize
+from keras_inits.models.lsuv import lsuv
 from keras_inits.registry import get, names
 from keras_inits.schemes.constant import Constant, Identity, One, Zero
 from keras_inits.schemes.data import DataNormal, FromArray
 from keras_inits.schemes.identity import Dirac, ZerO
 from keras_inits.schemes.orthogonal import DeltaOrthogonal, Orthogonal
+from keras_inits.schemes.recurrent import Chrono, ForgetGateBias, Gated
 from keras_inits.schemes.uniform_normal import (
     Normal,
     RandomNormal,
@@ -37,13 +44,16 @@ Ones = One
 __version__ = "0.1.0"
 
 __all__ = [
+    "Chrono",
     "Constant",
     "DataNormal",
     "DefaultStream",
     "DeltaOrthogonal",
     "Dirac",
     "FanInUniform",
+    "ForgetGateBias",
     "FromArray",
+    "Gated",
     "GlorotNormal",
     "GlorotUniform",
     "HeNormal",
@@ -70,8 +80,14 @@ __all__ = [
     "Zero",
     "Zeros",
     "compute_fans",
+    "data_dependent",
     "gain",
     "get",
+    "initialize",
+    "keras1",
+    "legacy_load_model",
+    "legacy_scope",
+    "lsuv",
     "names",
 ]
 

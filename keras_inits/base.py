@@ -153,11 +153,17 @@ class Scheme(keras.initializers.Initializer):
     def __repr__(self) -> str:
         parameters = inspect.signature(type(self)).parameters.values()
         shown = [
-            f"{p.name}={getattr(self, p.name)!r}"
+            f"{p.name}={_shown(getattr(self, p.name))}"
             for p in parameters
             if p.name not in self.transient and getattr(self, p.name) != p.default
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _shown(value: Any) -> str:
+    """As an argument that makes it: Keras's own initializers have no such repr, but a config."""
+    foreign = isinstance(value, keras.initializers.Initializer) and not isinstance(value, Scheme)
+    return repr(_plain(value) if foreign else value)
 
 
 def check_seed(owner: str, seed: Any) -> Any:

@@ -15,7 +15,10 @@ MAX_ENTRIES = 2**39
 
 
 def _got(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = "one nested too deep"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from keras_inits.streams.stream import Stream
 
@@ -33,12 +32,11 @@ def haar(rows: int, cols: int, stream: Stream, dtype: str = "float32") -> np.nda
         stop = min(start + BLOCK, rows)
         v = np.triu(q[start:stop, start:])
         np.fill_diagonal(v, np.diagonal(v) - signs[start:stop] * np.sqrt(_squares(v)))
-        inverse = v @ v.T  # of T, above the diagonal
-        np.fill_diagonal(inverse, _squares(v) / 2)
+        t = _inverse(v @ v.T, _squares(v) / 2).astype(dtype)
         rest = q[start:, start:]
         rest[:, : stop - start] = np.eye(rows - start, stop - start)
         rest[: stop - start, stop - start :] = 0
-        weights = solve_triangular(inverse, (rest @ v.T).T, check_finite=False).T
+        weights = (rest @ v.T) @ t.T
         for first in range(0, rows - start, 2 * BLOCK):
             rest[first : first + 2 * BLOCK] -= weights[first : first + 2 * BLOCK] @ v
     q *= signs[:, None]
@@ -49,3 +47,11 @@ def _squares(v: np.ndarray) -> np.ndarray:
     """Squared length of each row, in double: the product's orthogonality hangs on them."""
     squares: np.ndarray = np.einsum("ij,ij->i", v, v, dtype=np.float64)
     return np.maximum(squares, np.finfo(v.dtype).tiny)
+
+
+def _inverse(upper: np.ndarray, diagonal: np.ndarray) -> np.ndarray:
+    """Of the triangular matrix with these entries above and on its diagonal, column by column."""
+    t = np.diag(1 / diagonal)
+    for j in range(1, len(t)):
+        t[:j, j] = t[:j, :j] @ upper[:j, j] * -t[j, j]
+    return t

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import keras
 
 PACKAGE = "keras_inits"
+_DEEPEST = 64  # levels of a config: a dozen wrappers around one another
 
 C = TypeVar("C", bound=type)
 
@@ -63,7 +64,7 @@ def register(
         known = keras.saving.get_custom_objects()
         for string in strings:
             known[string] = cls
-        family = cls.__module__.rsplit(".", 1)[-1]
+        family = cls.__module__.split(".")[2]
         key = cls.__name__ if package == PACKAGE else registered
         CATALOGUE[key] = Entry(cls, family, law, source, tuple(strings))
         return cls
@@ -121,15 +122,40 @@ def get(identifier: Any) -> Any:
                 f"get: {entry.name} must be given its arguments, as "
                 f"{entry.name}{inspect.signature(entry.cls)}, got the string {identifier!r}"
             )
+    if isinstance(identifier, dict):
+        _check_config(identifier)
     try:
         found = keras.initializers.get(identifier)
     except ValueError:
         if not isinstance(identifier, str):
             raise
         found = identifier
+    except (ArithmeticError, AttributeError, LookupError, RecursionError) as error:
+        raise ValueError(f"get: identifier must be an initializer's config, got {error!r}") from error
     if isinstance(found, str):
         raise ValueError(_unknown(found))
     return found
+
+
+def _check_config(config: dict[str, Any]) -> None:
+    """An initializer's config and not another object's, nested no deeper than wrappers are."""
+    level: list[Any] = [config]
+    for _ in range(_DEEPEST):
+        level = [v for node in level for v in (node.values() if isinstance(node, dict) else node)]
+        level = [value for value in level if isinstance(value, (dict, list, tuple))]
+    if level:
+        raise ValueError(f"get: identifier must be a config at most {_DEEPEST} levels deep")
+    names = [config.get(key) for key in ("registered_name", "class_name")]
+    names = [name for name in names if isinstance(name, str)]
+    found = next(filter(None, map(keras.saving.get_registered_object, names)), None)
+    if found is None:
+        found = vars(keras.initializers).get(names[-1]) if names else None
+    special = ("function", "__")  # Keras's marks of what is no class
+    if found is None and names and not names[-1].startswith(special) and _keras_knows(names[-1]):
+        return
+    if not (isinstance(found, type) and issubclass(found, keras.initializers.Initializer)):
+        named = f" that of {names[-1]!r}" if names else " one without a class_name"
+        raise ValueError(f"get: identifier must be the config of a known initializer, got{named}")
 
 
 def _unknown(name: str) -> str:

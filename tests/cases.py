@@ -14,6 +14,7 @@ import numpy as np
 from scipy import stats
 
 import keras_inits as ki
+from keras_inits.registry import CATALOGUE
 
 TRUNCATED_STDDEV = math.sqrt(stats.truncnorm(-2, 2).var())
 
@@ -34,11 +35,16 @@ class Case:
 
     @property
     def class_name(self) -> str:
-        return self.id.split("(")[0]
+        """The class's key in the catalogue."""
+        return self.id.split("(")[0].replace("keras1.", "keras1>")
+
+    @property
+    def cls(self) -> type:
+        return CATALOGUE[self.class_name].cls
 
     @property
     def random(self) -> bool:
-        return type(self.make(self.shape, 0)).random
+        return self.cls.random
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[float, float]:
@@ -80,7 +86,7 @@ def _plain(arguments: str, law: Any = None, shape: tuple[int, ...] = DENSE) -> C
     name, inner = arguments[:-1].split("(", 1)
 
     def make(shape: tuple[int, ...], seed: Any) -> Any:
-        scheme = getattr(ki, name)
+        scheme = eval(name, vars(ki).copy())
         given = f"{inner}{', ' if inner else ''}seed=seed" if scheme.random else inner
         return eval(f"{name}({given})", vars(ki) | {"seed": seed})
 
@@ -166,6 +172,22 @@ CASES: list[Case] = [
     _plain("ZerO()"),
     Case("DataNormal", _data_normal, lambda _: stats.norm(0.5, 0.1)),
     Case("FromArray", _from_array),
+    _plain("Gated(initializer='keras_inits>orthogonal')"),
+    _plain("Gated(initializer='keras_inits>normal', gates=3)", stats.norm(0, 0.05)),
+    _plain("ForgetGateBias(value=2.0, initializer='keras_inits>uniform')", shape=(40,)),
+    _plain("ForgetGateBias()", shape=(40,)),
+    _plain("Chrono(max_time=100.0)", shape=(40,)),
+    _plain("keras1.Zero()"),
+    _plain("keras1.One()"),
+    _plain("keras1.Identity(scale=0.5)", shape=(30, 30)),
+    _plain("keras1.Uniform()", _uniform(0.05)),
+    _plain("keras1.Normal(scale=2.0)", stats.norm(0, 2.0)),
+    *_fan_case("keras1.LecunUniform()", lambda i, o: _uniform((3 / i) ** 0.5)),
+    *_fan_case("keras1.GlorotNormal()", lambda i, o: stats.norm(0, (2 / (i + o)) ** 0.5)),
+    *_fan_case("keras1.GlorotUniform()", lambda i, o: _uniform((6 / (i + o)) ** 0.5)),
+    *_fan_case("keras1.HeNormal()", lambda i, o: stats.norm(0, (2 / i) ** 0.5)),
+    *_fan_case("keras1.HeUniform()", lambda i, o: _uniform((6 / i) ** 0.5)),
+    _plain("keras1.Orthogonal()"),
 ]
 
 BY_ID = {case.id: case for case in CASES}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import importlib.util
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import keras_inits as ki
@@ -26,11 +29,12 @@ def test_all_is_the_surface() -> None:
 
 def test_every_class_is_public() -> None:
     for name, entry in CATALOGUE.items():
-        assert getattr(ki, name) is entry.cls
-        assert name in ki.__all__
+        scope = ki.keras1 if entry.family == "keras1" else ki
+        assert getattr(scope, entry.name) is entry.cls, name
+        assert entry.name in scope.__all__
 
 
-@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=list(CATALOGUE))
 def test_docstrings_of_schemes(entry: object) -> None:
     text = inspect.getdoc(entry.cls)
     assert len(text.splitlines()) <= 25
@@ -38,7 +42,7 @@ def test_docstrings_of_schemes(entry: object) -> None:
     assert entry.law
     assert entry.source
     for name in inspect.signature(entry.cls).parameters:
-        inherited = name in ("seed", "input_axes", "output_axes")
+        inherited = name in ("seed", "input_axes", "output_axes", "dim_ordering")
         shared = "Arguments as for" in text
         assert inherited or shared or f"`{name}`" in text, f"{name} is not described"
 
@@ -46,6 +50,43 @@ def test_docstrings_of_schemes(entry: object) -> None:
 def test_where_a_name_departs_from_keras_its_docstring_says_so_first() -> None:
     for cls in (ki.LecunNormal, ki.GlorotNormal, ki.HeNormal):
         assert cls.__doc__.startswith("Not truncated, unlike Keras 3's class of this name.")
+
+
+def test_the_readme_has_the_table_of_today() -> None:
+    spec = importlib.util.spec_from_file_location("readme", ROOT / "tools" / "readme.py")
+    readme = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(readme)
+    text = (ROOT / "README.md").read_text()
+    assert readme.updated(text) == text, "run tools/readme.py"
+    assert readme.updated(text.replace("| `HeNormal` |", "| `HeAbnormal` |")) == text
+
+
+def test_every_public_name_is_documented() -> None:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    text = "\n".join(page.read_text() for page in pages)
+    assert not [
+        name for name in ki.__all__ if f"`{name}" not in text and f"keras_inits.{name}" not in text
+    ]
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_examples_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "README.md").read_text()
+    examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(examples) >= 4
+    scope = {"x": np.random.default_rng(0).normal(size=(64, 64)).astype("float32")}
+    for example in examples:
+        if "he_nromal" in example:
+            example = example.replace(
+                'keras_inits.get("he_nromal")', 'keras_inits.get("he_normal")'
+            )
+        exec(example, scope)
 
 
 def _modules() -> list[str]:

@@ -63,7 +63,7 @@ def test_imports_point_one_way() -> None:
     for path, source in _modules().items():
         part, *rest = path.relative_to(PACKAGE).with_suffix("").parts
         if part != "__init__":
-            found += [f"{path.name}: {b}" for b in breaches(part, rest[-1] if rest else "", source)]
+            found += [f"{path.name}: {b}" for b in breaches(part, rest[0] if rest else "", source)]
     assert not found
 
 

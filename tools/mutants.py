@@ -20,22 +20,25 @@ import keras_inits
 
 PACKAGE = Path(keras_inits.__file__).parent
 TESTS = Path(__file__).parent.parent / "tests"
-SCALING, STRUCTURED = "schemes/variance_scaling.py", "test_structured.py"
+GENERAL = "schemes/variance_scaling/general.py"
+NAMED = "schemes/variance_scaling/named.py"
+PYTORCH = "schemes/variance_scaling/pytorch.py"
+STRUCTURED = "test_structured.py"
 
 # file, before, after, tests
 MUTANTS = [
-    (SCALING, "limit = math.sqrt(3.0) * stddev", "limit = math.sqrt(2.0) * stddev", "test_laws.py -k Uniform"),
-    (SCALING, '"fan_in": float(fan_in)', '"fan_in": float(fan_out)', "test_laws.py -k HeNormal"),
-    (SCALING, '"fan_avg": (fan_in + fan_out) / 2.0', '"fan_avg": fan_in + fan_out', "test_laws.py -k Glorot"),
-    (SCALING, "math.sqrt(fan_in * fan_out)", "fan_in * fan_out", "test_laws.py -k VarianceScaling"),
-    (SCALING, "stddev / TRUNCATED_STDDEV, -2.0, 2.0", "stddev, -2.0, 2.0", "test_laws.py -k VarianceScaling"),
-    (SCALING, "0.87962566103423978", "0.88962566103423978", "test_laws.py -k VarianceScaling"),
-    (SCALING, 'scale, mode, distribution = 2.0, "fan_in", "uniform"', 'scale, mode, distribution = 1.0, "fan_in", "uniform"', "test_laws.py -k HeUniform"),
-    (SCALING, 'scale, mode, distribution = 2.0, "fan_in", "untruncated_normal"', 'scale, mode, distribution = 2.0, "fan_in", "truncated_normal"', "test_laws.py -k HeNormal"),
-    (SCALING, 'scale, mode, distribution = 1.0, "fan_avg", "untruncated_normal"', 'scale, mode, distribution = 1.0, "fan_in", "untruncated_normal"', "test_laws.py -k GlorotNormal"),
-    (SCALING, "return self.gain**2 / 3.0", "return self.gain**2", "test_laws.py -k FanInUniform"),
-    (SCALING, "return self.gain**2\n", "return self.gain\n", "test_laws.py -k Xavier"),
-    (SCALING, "torch_gain(self.nonlinearity, self.a) ** 2", "torch_gain(self.nonlinearity, 0.0) ** 2", "test_laws.py -k Kaiming"),
+    (GENERAL, "limit = math.sqrt(3.0) * stddev", "limit = math.sqrt(2.0) * stddev", "test_laws.py -k Uniform"),
+    (GENERAL, '"fan_in": float(fan_in)', '"fan_in": float(fan_out)', "test_laws.py -k HeNormal"),
+    (GENERAL, '"fan_avg": (fan_in + fan_out) / 2.0', '"fan_avg": fan_in + fan_out', "test_laws.py -k Glorot"),
+    (GENERAL, "math.sqrt(fan_in * fan_out)", "fan_in * fan_out", "test_laws.py -k VarianceScaling"),
+    (GENERAL, "stddev / TRUNCATED_STDDEV, -2.0, 2.0", "stddev, -2.0, 2.0", "test_laws.py -k VarianceScaling"),
+    (GENERAL, "0.87962566103423978", "0.88962566103423978", "test_laws.py -k VarianceScaling"),
+    (NAMED, 'scale, mode, distribution = 2.0, "fan_in", "uniform"', 'scale, mode, distribution = 1.0, "fan_in", "uniform"', "test_laws.py -k HeUniform"),
+    (NAMED, 'scale, mode, distribution = 2.0, "fan_in", "untruncated_normal"', 'scale, mode, distribution = 2.0, "fan_in", "truncated_normal"', "test_laws.py -k HeNormal"),
+    (NAMED, 'scale, mode, distribution = 1.0, "fan_avg", "untruncated_normal"', 'scale, mode, distribution = 1.0, "fan_in", "untruncated_normal"', "test_laws.py -k GlorotNormal"),
+    (PYTORCH, "return self.gain**2 / 3.0", "return self.gain**2", "test_laws.py -k FanInUniform"),
+    (PYTORCH, "return self.gain**2\n", "return self.gain\n", "test_laws.py -k Xavier"),
+    (PYTORCH, "torch_gain(self.nonlinearity, self.a) ** 2", "torch_gain(self.nonlinearity, 0.0) ** 2", "test_laws.py -k Kaiming"),
     ("gains.py", "5.0 / 3.0", "5.0 / 4.0", "test_laws.py -k Kaiming"),
     ("gains.py", '"selu": 3.0 / 4.0', '"selu": 1.0', "test_laws.py -k Kaiming"),
     ("gains.py", '"linear": 1.0,\n    "relu": math.sqrt(2.0)', '"linear": 1.0,\n    "relu": 2.0', "test_fans_gains.py -k gain_forward"),

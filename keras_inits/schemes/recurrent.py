@@ -12,6 +12,7 @@ from keras_inits import checks
 from keras_inits.base import Scheme, check_seed
 from keras_inits.registry import get, register
 from keras_inits.streams import Stream
+from keras_inits.streams.quantile import log64
 from keras_inits.streams.stream import Index
 
 
@@ -113,7 +114,7 @@ class ForgetGateBias(Scheme):
     min_rank = max_rank = 1
     elementwise = False
 
-    def __init__(self, value: Any = 1.0, initializer: Any = "zeros", seed: Any = None) -> None:
+    def __init__(self, value: Any = 1.0, initializer: Any = "keras_inits>zero", seed: Any = None) -> None:
         if isinstance(value, (str, dict)) or callable(value):
             self.value = _initializer("ForgetGateBias", value)
         else:
@@ -167,5 +168,5 @@ class Chrono(Scheme):
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
     ) -> np.ndarray:
         units = shape[0] // 4
-        forget = np.log(stream.uniform((units,), 1.0, self.max_time - 1.0, "float64"))
+        forget = log64(stream.uniform((units,), 1.0, self.max_time - 1.0, "float64"))
         return np.concatenate([-forget, forget, np.zeros(2 * units)]).astype(dtype)

@@ -21,6 +21,7 @@ from keras_inits.streams.stream import Index
 
 TILE = 2**16
 ALIGNMENT = 64  # bytes; what TensorFlow and JAX ask of an array that they take without a copy
+ALIGNED_FROM = 2**16  # bytes; a smaller copy costs less than the care
 Box = tuple[slice, ...]
 # A kernel turns the flat array of a tile's bits into numbers in an array of the tile's shape.
 Kernel = Callable[[np.ndarray, np.ndarray], object]
@@ -78,7 +79,7 @@ def raw_words(key: hashlib._Hash, tile: int, count: int) -> np.ndarray:
 def empty(shape: Sequence[int], dtype: str) -> np.ndarray:
     """An uninitialised array; a large one starts at a multiple of ALIGNMENT bytes."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size < ALIGNMENT * 1024:
+    if size < ALIGNED_FROM:
         return np.empty(shape, dtype)
     buffer = np.empty(size + ALIGNMENT, np.uint8)
     start = -buffer.ctypes.data % ALIGNMENT
@@ -172,7 +173,7 @@ def fill(
     out = empty([part.stop - part.start for part in block], dtype)
     if not out.size:
         return out
-    if index is None and out.size <= TILE:
+    if not index and out.size <= TILE:
         kernel(_bits(key, 0, out.size, bits), out)
         return out
     tiles = list(_overlapping(shape, block))

@@ -1,0 +1,34 @@
+"""From a NumPy array to a tensor of the backend, without a copy where the backend allows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits.streams.tiles import ALIGNED_FROM, ALIGNMENT
+
+
+def to_tensor(array: np.ndarray) -> Any:
+    """The array as a tensor of the backend, in the array's own memory if it can stay there.
+
+    So the array must be the caller's alone, and is not to be used afterwards. What `DefaultStream`
+    draws starts where TensorFlow and JAX want it to; other arrays they copy.
+    """
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return jax.device_put(array)
+    if array.nbytes >= ALIGNED_FROM and array.dtype in (np.float32, np.float64):
+        if backend == "torch":
+            import torch
+
+            return keras.ops.convert_to_tensor(torch.from_numpy(array))
+        if backend == "tensorflow" and array.ctypes.data % ALIGNMENT == 0:
+            import tensorflow as tf
+
+            if tf.executing_eagerly() and not tf.config.list_logical_devices("GPU"):
+                return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+    return keras.ops.convert_to_tensor(array)
