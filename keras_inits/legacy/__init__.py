@@ -1,0 +1,1 @@
+"""What older Keras releases meant: their names, laws, configs and files."""

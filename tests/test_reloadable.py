@@ -1,0 +1,162 @@
+"""check_reloadable finds what does not come back, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_inits as ki
+import numpy as np
+import pytest
+from cases import ONE_EACH
+from keras_inits.models.reloadable import check_reloadable
+
+L = keras.layers
+I = keras.initializers  # noqa: E741
+
+
+class Unregistered(I.Initializer):
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        return keras.ops.zeros(shape, dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
+@keras.saving.register_keras_serializable("reloadable")
+class Forgetful(Unregistered):
+    def __init__(self, scale: float = 1.0) -> None:
+        self.scale = scale
+
+
+@keras.saving.register_keras_serializable("reloadable")
+class Needy(Unregistered):
+    def __init__(self, scale: float) -> None:
+        self.scale = scale
+
+
+@keras.saving.register_keras_serializable("reloadable")
+class NoJson(Unregistered):
+    def get_config(self) -> dict[str, Any]:
+        return {"what": object()}
+
+
+@keras.saving.register_keras_serializable("reloadable")
+class OwnLayer(L.Layer):
+    def __init__(self, units: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+
+
+class UnregisteredLayer(L.Layer):
+    def call(self, x: Any) -> Any:
+        return x
+
+
+@keras.saving.register_keras_serializable("reloadable")
+def registered(shape: Any, dtype: Any = None) -> Any:
+    return keras.ops.zeros(shape, dtype)
+
+
+def plain(shape: Any, dtype: Any = None) -> Any:
+    return keras.ops.zeros(shape, dtype)
+
+
+def _model(*layers: Any) -> keras.Model:
+    return keras.Sequential([keras.Input((4,)), *layers])
+
+
+def _reason(initializer: Any) -> str:
+    model = keras.Sequential([L.Dense(4, kernel_initializer=initializer, name="d")])
+    report = check_reloadable(model)
+    reasons = [p.reason for p in report.problems if p.path.endswith("/d/kernel_initializer")]
+    assert len(reasons) == len(report.problems)
+    assert report.ok is not bool(reasons)
+    return reasons[0] if reasons else ""
+
+
+@pytest.mark.parametrize(
+    ("initializer", "reason"),
+    [
+        (Unregistered(), "class Unregistered is not registered"),
+        (plain, "function plain is not registered"),
+        (lambda shape, dtype=None: keras.ops.zeros(shape, dtype), "a lambda"),
+        (np.zeros((4, 4), "float32"), r"a closure over an array of shape \(4, 4\): use .*FromArray"),
+        (Forgetful(2.0), "comes back different: scale=2.0 becomes 1.0"),
+        (Needy(2.0), "does not come back from its config"),
+        (NoJson(), "config is not JSON"),
+        (I.Constant(np.zeros((100, 300)).tolist()), "its config has .* characters: arrays belong"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_does_not_come_back(initializer: Any, reason: str) -> None:
+    import re
+
+    assert re.search(reason, _reason(initializer))
+
+
+@pytest.mark.parametrize(
+    "initializer",
+    [registered, "he_normal", Forgetful(), I.HeNormal(seed=3), I.RandomNormal(seed=4), "xavier_normal"],
+    ids=str,
+)
+def test_what_comes_back(initializer: Any) -> None:
+    assert _reason(initializer) == ""
+
+
+def test_every_scheme_comes_back() -> None:
+    for case in ONE_EACH:
+        assert _reason(case.make((4, 4), 3)) == "", case.id
+
+
+def test_layers_functions_and_nested_models() -> None:
+    inner = keras.Sequential([keras.Input((4,)), L.Dense(4, kernel_initializer=plain, name="deep")])
+    inner.name = "tower"
+    model = _model(
+        L.Dense(4, activation=lambda x: x, name="a"),
+        UnregisteredLayer(name="u"),
+        OwnLayer(3, name="fine"),
+        OwnLayer(object(), name="o"),
+        inner,
+    )
+    report = check_reloadable(model)
+    found = {p.path.split("/", 1)[1]: p.reason for p in report.problems}
+    assert set(found) == {"a/activation", "u", "o", "tower/deep/kernel_initializer"}
+    assert "get_config fails" in found["o"]
+    assert "UnregisteredLayer is not registered" in found["u"]
+    assert "Problems" in str(report)
+    json.dumps(report.to_dict())
+    assert len(report.rows) > len(report.problems)
+
+
+def test_ordinary_layers_have_no_problems() -> None:
+    sequence = keras.Input((5, 4))
+    x = L.Bidirectional(L.LSTM(3, return_sequences=True))(sequence)
+    x = L.MultiHeadAttention(2, 3)(x, x)
+    x = L.TimeDistributed(L.Dense(4, kernel_regularizer="l2", kernel_constraint="max_norm"))(x)
+    x = L.LayerNormalization()(L.GRU(3)(x))
+    model = keras.Model(sequence, L.Dense(2, activation="softmax")(x))
+    report = check_reloadable(model)
+    assert report.ok, str(report)
+    assert any(row.argument == "recurrent_initializer" for row in report.rows)
+
+
+def test_it_agrees_with_saving(tmp_path: Path) -> None:
+    for initializer in (ki.HeNormal(seed=1), I.HeNormal(), registered):
+        model = _model(L.Dense(4, kernel_initializer=initializer))
+        assert check_reloadable(model).ok
+        model.save(tmp_path / "m.keras")
+        keras.models.load_model(tmp_path / "m.keras")
+    for initializer in (Needy(2.0), np.zeros((4, 4), "float32")):
+        model = _model(L.Dense(4, kernel_initializer=initializer))
+        assert not check_reloadable(model).ok
+        model.save(tmp_path / "m.keras")
+        with pytest.raises((TypeError, ValueError)):
+            keras.models.load_model(tmp_path / "m.keras")
+
+
+def test_errors() -> None:
+    with pytest.raises(TypeError, match="check_reloadable: model must be a Keras model, got int"):
+        check_reloadable(3)
