@@ -88,7 +88,9 @@ def test_without_a_bias_the_variance_alone():
     y = to_numpy(model(x))
     np.testing.assert_allclose(y.std(0), 1, atol=1e-4)
     assert "no bias" in report.rows[0].note
-    assert report.rows[0].mean_after == pytest.approx(y.mean(0)[np.abs(y.mean(0)).argmax()], abs=1e-4)
+    assert report.rows[0].mean_after == pytest.approx(
+        y.mean(0)[np.abs(y.mean(0)).argmax()], abs=1e-4
+    )
     assert not report.problems
 
 

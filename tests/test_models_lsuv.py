@@ -273,7 +273,7 @@ def test_convolutional_recurrent_layer():
 
 def test_attention():
     inputs = keras.Input((7, 12))
-    attention = L.MultiHeadAttention(3, 4, value_dim=5)
+    attention = L.MultiHeadAttention(3, 4)
     model = keras.Model(inputs, attention(inputs, inputs))
     x = batch(7, 12)
     report = lsuv(model, x, seed=0, progress=False)
@@ -468,6 +468,7 @@ def test_calls_that_are_decorated_to_be_compiled():
         def __init__(self):
             super().__init__()
             self.dense = L.Dense(4)
+            self.dense.build((None, 4))
 
         @tf.function
         def call(self, x):

@@ -153,19 +153,17 @@ def test_a_wrong_shape_for_a_subclassed_model_says_what_failed():
 
 def test_layers_are_as_before_afterwards():
     model = small()
+    before = [set(vars(layer)) for layer in model.layers]
     run(model, X)
-    assert not any({"call", "activation"} & {*vars(layer)} - {"activation"} for layer in model.layers)
+    assert [set(vars(layer)) for layer in model.layers] == before
     assert model.layers[0].activation is keras.activations.relu
-    np.testing.assert_array_equal(to_numpy(model(X)), to_numpy(model(X)))
-    again = keras.models.clone_model(model)
-    assert again.layers[0].activation is keras.activations.relu
 
 
 def test_an_activation_that_is_a_layer_comes_back():
     layer = L.Dense(4, activation=L.LeakyReLU(0.3))
     activation = layer.activation
     model = keras.Sequential([keras.Input((4,)), layer])
-    (row,) = run(model, X, seed=0).rows
+    run(model, X, seed=0)
     assert layer.activation is activation
     y = X @ to_numpy(layer.kernel)
     assert abs(y.std() - 1) <= 0.051
@@ -248,7 +246,9 @@ def test_layers_that_keras_does_not_have():
     assert "not one tensor" in reasons["pair"]
     assert abs(to_numpy(one(X)).std() - 1) <= 0.051
     assert not to_numpy(one.bias).any()
-    after = dict(zip([v.path for v in model.variables], zip(values(model), before, strict=True), strict=True))
+    after = dict(
+        zip([v.path for v in model.variables], zip(values(model), before, strict=True), strict=True)
+    )
     for path, (new, old) in after.items():
         if not path.startswith("one/"):
             np.testing.assert_array_equal(new, old)

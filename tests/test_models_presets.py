@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 
 import keras
@@ -19,12 +18,12 @@ from keras_inits.streams import TorchStream
 SAMPLES = 100_000
 
 
-def drawn(layer, preset, role, path, input_shapes):
-    """At least SAMPLES entries of one variable of the layer."""
+def drawn(layer, preset, role, path, input_shapes, wanted=SAMPLES):
+    """`wanted` entries of one variable of the layer."""
     inputs = [keras.Input(shape) for shape in input_shapes]
     model = keras.Model(inputs, layer(*inputs))
     entries, seed = [], 0
-    while sum(map(len, entries)) < SAMPLES:
+    while sum(map(len, entries)) < wanted:
         initialize(model, preset, seed=seed)
         seed += 1
         entries += [
@@ -32,7 +31,7 @@ def drawn(layer, preset, role, path, input_shapes):
             for slot in walk(model)
             if slot.role == role and path in slot.path
         ]
-    return np.concatenate(entries)[:SAMPLES]
+    return np.concatenate(entries)[:wanted]
 
 
 def torch_entries(torch, make, names):
@@ -54,34 +53,37 @@ def assert_same_law(ours, theirs):
         assert ours.max() == pytest.approx(theirs.max(), rel=5e-3)
 
 
-# layer, inputs, role, part of the path, torch layer, its parameters
+# For each torch layer: inputs and outputs, ours, the input's shape, torch's. Biases are few entries a
+# layer, so they are looked at in wider ones.
 TORCH = {
-    "Linear": (lambda: L.Dense(300), [(200,)], lambda nn: nn.Linear(200, 300)),
-    "Conv1d": (lambda: L.Conv1D(40, 3), [(9, 30)], lambda nn: nn.Conv1d(30, 40, 3)),
-    "Conv2d": (
-        lambda: L.Conv2D(40, 3, groups=2),
-        [(9, 9, 30)],
-        lambda nn: nn.Conv2d(30, 40, 3, groups=2),
-    ),
-    "Conv3d": (lambda: L.Conv3D(20, 3), [(5, 5, 5, 30)], lambda nn: nn.Conv3d(30, 20, 3)),
+    "Linear": (L.Dense, lambda n: (n,), lambda nn: nn.Linear, {}),
+    "Conv1d": (L.Conv1D, lambda n: (9, n), lambda nn: nn.Conv1d, {"kernel_size": 3}),
+    "Conv2d": (L.Conv2D, lambda n: (9, 9, n), lambda nn: nn.Conv2d, {"kernel_size": 3, "groups": 2}),
+    "Conv3d": (L.Conv3D, lambda n: (5, 5, 5, n), lambda nn: nn.Conv3d, {"kernel_size": 3}),
     "ConvTranspose2d": (
-        lambda: L.Conv2DTranspose(8, 3),
-        [(5, 5, 64)],
-        lambda nn: nn.ConvTranspose2d(64, 8, 3),
+        L.Conv2DTranspose,
+        lambda n: (5, 5, n),
+        lambda nn: nn.ConvTranspose2d,
+        {"kernel_size": 3},
     ),
 }
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("name", TORCH)
-@pytest.mark.parametrize(("role", "parameter"), [("kernel", "weight"), ("bias", "bias")])
-def test_torch_law(name, role, parameter):
+@pytest.mark.parametrize(
+    ("role", "parameter", "inputs", "outputs"),
+    [("kernel", "weight", 48, 30), ("bias", "bias", 4, 4000)],
+)
+def test_torch_law(name, role, parameter, inputs, outputs):
     require("torch")
     import torch
 
-    layer, inputs, other = TORCH[name]
-    ours = drawn(layer(), "torch", role, role, inputs)
-    assert_same_law(ours, torch_entries(torch, lambda: other(torch.nn), [parameter]))
+    layer, shape, other, options = TORCH[name]
+    ours = drawn(layer(outputs, **options), "torch", role, role, [shape(inputs)])
+    make = other(torch.nn)
+    theirs = torch_entries(torch, lambda: make(inputs, outputs, **options), [parameter])
+    assert_same_law(ours, theirs)
 
 
 @pytest.mark.once
@@ -103,9 +105,9 @@ def test_torch_recurrent_law(name, role, parameter):
     require("torch")
     import torch
 
-    ours = drawn(getattr(L, name)(50), "torch", role, role, [(4, 70)])
+    ours = drawn(getattr(L, name)(500), "torch", role, role, [(4, 70)])
     make = getattr(torch.nn, name)
-    assert_same_law(ours, torch_entries(torch, lambda: make(70, 50), [parameter]))
+    assert_same_law(ours, torch_entries(torch, lambda: make(70, 500), [parameter]))
 
 
 ATTENTION = [
@@ -125,7 +127,8 @@ def test_torch_attention_law(path, parameter):
     import torch
 
     layer = L.MultiHeadAttention(4, 20)
-    ours = drawn(layer, "torch", path.split("/")[1], path, [(5, 80), (5, 80)])
+    wanted = {"kernel": SAMPLES, "bias": 80}[path.split("/")[1]]
+    ours = drawn(layer, "torch", path.split("/")[1], path, [(5, 80), (5, 80)], wanted)
     make = lambda: torch.nn.MultiheadAttention(80, 4)  # noqa: E731
     assert_same_law(ours, torch_entries(torch, make, [parameter]))
 
@@ -222,17 +225,12 @@ def rows(report):
 def test_keras_law_is_that_of_a_layer_built_with_defaults():
     model = zoo()
     found = rows(initialize(model, "keras", seed=0, structure=False))
-    plain = {
-        type(layer).__name__: layer
-        for layer in (L.Dense(1), L.Embedding(1, 1), L.Conv1D(1, 1), L.LSTMCell(1), L.GRUCell(1))
-    }
-    assert found["dense/kernel"].scheme == type(plain["Dense"].kernel_initializer).__name__
+    assert found["dense/kernel"].scheme == type(L.Dense(1).kernel_initializer).__name__
     assert found["dense/kernel"].fans == (36, 24)
     assert found["dense/bias"].measured_std == 0
     assert found["embedding/embeddings"].expected_std == pytest.approx(0.05 / math.sqrt(3))
     assert found["lstm/lstm_cell/kernel"].fans == (36, 120)
     assert found["gru/gru_cell/recurrent_kernel"].scheme == "Orthogonal"
-    bias = to_numpy(model.get_layer("lstm").cell.bias) if "lstm" in model.layers else None
     bias = to_numpy(next(s.variable for s in walk(model) if s.path == "lstm/lstm_cell/bias"))
     np.testing.assert_array_equal(bias, np.repeat([0, 1, 0, 0], 30))
     structured = rows(initialize(model, "keras", seed=0))
@@ -308,4 +306,3 @@ def test_presets_know_every_role_of_their_layers():
     for name in ("torch", "flax", "gpt2"):
         left = [r.path for r in initialize(zoo(), name, seed=0).rows if r.source.startswith("its own")]
         assert left == (["p_re_lu/alpha"] if name == "gpt2" else []), name
-    assert inspect.signature(initialize).parameters["rules"].default is None

@@ -1,0 +1,114 @@
+"""The data that a function on a whole model runs it on: one batch, checked before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits import checks
+
+_EXPECTED = "an array, a list or dict of arrays, or a dataset"
+
+
+def batch_of(owner: str, model: keras.Model, x: Any) -> Any:
+    """`x` as the model takes it: an array, or a list or dict of arrays.
+
+    Of a dataset (anything else that can be indexed or iterated) the first batch is taken, and of
+    the batch its inputs. Raises where values are not finite, all inputs are constant, there are
+    fewer than two samples, or the shapes are not those that the model was built for.
+    """
+    x = _inputs(owner, x)
+    flat = keras.tree.flatten(x)
+    names = _names(x, len(flat))
+    arrays = dict(zip(names, map(keras.ops.convert_to_numpy, flat), strict=True))
+    _check_values(owner, arrays)
+    _check_shapes(owner, model, x)
+    return x
+
+
+def shapes(x: Any) -> str:
+    """The shapes in `x`, in its own structure, as text."""
+    found = [tuple(leaf.shape) for leaf in keras.tree.flatten(x)]
+    return str(keras.tree.pack_sequence_as(x, [str(shape) for shape in found])).replace("'", "")
+
+
+def _inputs(owner: str, x: Any) -> Any:
+    if _is_inputs(x):
+        return keras.tree.map_structure(_array, x)
+    if isinstance(x, (str, bytes)) or not (hasattr(x, "__getitem__") or hasattr(x, "__iter__")):
+        raise checks.type_error(owner, "x", _EXPECTED, x)
+    batch = x[0] if hasattr(x, "__getitem__") else next(iter(x), None)
+    if batch is None:
+        raise checks.value_error(owner, "x", "a dataset of one batch or more", x)
+    batch = keras.utils.unpack_x_y_sample_weight(batch)[0]
+    if not _is_inputs(batch):
+        raise checks.type_error(owner, "the first batch of x", _EXPECTED, batch)
+    return keras.tree.map_structure(_array, batch)
+
+
+def _is_inputs(x: Any) -> bool:
+    if isinstance(x, Mapping):
+        return bool(x) and all(map(_is_inputs, x.values()))
+    if isinstance(x, (list, tuple)):
+        return bool(x) and all(map(_is_inputs, x))
+    return (hasattr(x, "shape") and hasattr(x, "dtype")) or hasattr(x, "__array__")
+
+
+def _array(leaf: Any) -> Any:
+    return leaf if keras.ops.is_tensor(leaf) else np.asarray(leaf)
+
+
+def _names(x: Any, count: int) -> list[str]:
+    if isinstance(x, Mapping) and len(x) == count:
+        return [f"x[{key!r}]" for key in sorted(x)]
+    return ["x"] if not isinstance(x, (Mapping, list, tuple)) else [f"x[{i}]" for i in range(count)]
+
+
+def _check_values(owner: str, arrays: dict[str, np.ndarray]) -> None:
+    for name, array in arrays.items():
+        if array.ndim == 0 or array.size == 0 or len(array) < 2:
+            raise ValueError(
+                f"{owner}: {name} must be a batch of two samples or more, got shape {array.shape}"
+            )
+        if array.dtype.kind not in "biuOSU":
+            bad = int((~np.isfinite(array)).sum())
+            if bad:
+                raise ValueError(
+                    f"{owner}: {name} must be finite, got {bad} of {array.size} values NaN or infinite"
+                )
+    if len({len(array) for array in arrays.values()}) > 1:
+        counts = {name: len(array) for name, array in arrays.items()}
+        raise ValueError(f"{owner}: all inputs must have the same number of samples, got {counts}")
+    if all((array == array.flat[0]).all() for array in arrays.values()):
+        value = next(iter(arrays.values())).flat[0]
+        raise ValueError(f"{owner}: x must vary, got the value {value} everywhere")
+
+
+def _check_shapes(owner: str, model: keras.Model, x: Any) -> None:
+    """Against the inputs that a functional or Sequential model declares; others check as they run."""
+    if not getattr(model, "inputs", None):
+        return
+    declared = getattr(model, "input", model.inputs[0])  # a Sequential has none of its own
+    if isinstance(x, Mapping):
+        by_name = {tensor.name: tensor for tensor in model.inputs}
+        by_name.update(declared if isinstance(declared, Mapping) else {})
+        expected = [by_name.get(name) for name in x]
+        fits = None not in expected and len(x) == len(model.inputs)
+        got = list(x.values())
+    else:
+        expected, got = keras.tree.flatten(declared), keras.tree.flatten(x)
+        fits = len(expected) == len(got)
+    if not (fits and all(map(_fits, expected, got))):
+        raise ValueError(f"{owner}: x must have shape {shapes(declared)}, got {shapes(x)}")
+
+
+def _fits(expected: Any, got: Any) -> bool:
+    want, have = tuple(expected.shape), tuple(got.shape)
+    if len(want) != len(have):
+        # Keras itself adds or drops a last axis of one.
+        shorter, longer = sorted((want, have), key=len)
+        return len(longer) == len(shorter) + 1 and longer[-1] == 1
+    return all(w is None or w == h for w, h in zip(want, have, strict=True))

@@ -1,0 +1,105 @@
+"""Data-dependent initialization: every unit's pre-activation with zero mean and unit variance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+
+from keras_inits import checks
+from keras_inits.models.batch import batch_of
+from keras_inits.models.hold import assign, read
+from keras_inits.models.report import Report
+from keras_inits.models.sweep import Planned, Run, sweep, worth_telling
+from keras_inits.models.units import Skip, alive, pre_activation
+
+ops = keras.ops
+
+
+@dataclass(frozen=True)
+class DataDependentRow:
+    """A layer: of its units' means the one farthest from 0, of their deviations from 1."""
+
+    path: str
+    layer: str
+    mean_before: float | None = None
+    mean_after: float | None = None
+    std_before: float | None = None
+    std_after: float | None = None
+    note: str = ""
+
+
+class DataDependentReport(Report):
+    """What `data_dependent` did: the layers in the order in which they ran, then the others."""
+
+    title: ClassVar[str] = "data_dependent"
+
+
+def data_dependent(model: Any, x: Any, *, progress: bool = True) -> DataDependentReport:
+    """Scale and shift every unit so that its pre-activation has mean 0 and variance 1 on `x`.
+
+    Layer by layer in the order of execution, for each unit j (a convolution's filter, over all its
+    positions): w_j <- w_j / sigma_j and b_j <- -mu_j / sigma_j, where mu_j and sigma_j are the mean
+    and the standard deviation of w_j . x. The weights keep their directions, so draw them first, by
+    `initialize` or as the model was built; nothing random happens here.
+
+    Weights alone are scaled where a layer has no bias with one number a unit, and in recurrent
+    layers, whose input kernel is scaled while their biases and recurrent kernels stay. The batch,
+    the report's rows and `.problems` and the errors are as for `lsuv`; a unit whose w_j . x does not
+    vary stays as it was.
+
+    Source: Salimans & Kingma 2016 (arXiv 1602.07868), section 3, equations 5 and 6.
+    """
+    checks.boolean("data_dependent", "progress", progress)
+    x = batch_of("data_dependent", model, x)
+    stops = sweep("data_dependent", model, x, _visit, progress)
+    rows = [s.result or DataDependentRow(s.path, s.layer, note=s.reason) for s in stops]
+    return DataDependentReport(rows, worth_telling(stops))
+
+
+def _visit(planned: Planned, run: Run) -> tuple[DataDependentRow, str, Any]:
+    kernel, bias, channels = planned.unit.kernel, planned.unit.bias, planned.unit.channels
+    shifts = bias is not None and bias.trainable and np.prod(bias.shape) == kernel.count
+    weights = read(kernel.variable)
+    offsets = None if bias is None else read(bias)
+    if bias is not None:
+        assign(bias, np.zeros(bias.shape))
+    mean, std = unit_moments(run(), channels, kernel.count)
+    good = alive(mean, std)
+    factors = 1 / np.where(good, std, 1)
+    assign(kernel.variable, weights * kernel.per_unit(factors.astype(weights.dtype)))
+    if bias is not None:
+        shifted = np.where(good, -mean * factors, 0).reshape(bias.shape) if shifts else offsets
+        assign(bias, shifted)
+    y = run()
+    mean_after, std_after = unit_moments(y, channels, kernel.count)
+    dead = "" if good.all() else f"dead: {(~good).sum()} of {good.size} units do not vary"
+    note = "" if shifts else "no bias to shift: means stay"
+    row = DataDependentRow(
+        planned.path,
+        type(planned.unit.layer).__name__,
+        _farthest(mean, 0),
+        _farthest(mean_after, 0),
+        _farthest(std, 1),
+        _farthest(std_after, 1),
+        "; ".join(filter(None, (dead, note))),
+    )
+    return row, dead, y
+
+
+def unit_moments(y: Any, channels: tuple[int, ...], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(means, standard deviations) of the units, over all other axes of the pre-activation."""
+    y = pre_activation(y)
+    kept = [axis % len(y.shape) for axis in channels]
+    others = [axis for axis in range(len(y.shape)) if axis not in kept]
+    if np.prod([y.shape[axis] for axis in kept]) != count:
+        raise Skip("its output does not number its units; left as it was")
+    moments = (ops.mean(y, axis=others), ops.std(y, axis=others))
+    mean, std = (np.asarray(ops.convert_to_numpy(m), "float64").ravel() for m in moments)
+    return mean, std
+
+
+def _farthest(values: np.ndarray, aim: float) -> float:
+    return float(values[np.argmax(np.abs(values - aim))])

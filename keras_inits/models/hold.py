@@ -1,0 +1,98 @@
+"""A model held still while it is looked at: values at hand, attributes and variables put back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+
+ops = keras.ops
+
+
+@contextmanager
+def shadow(layer: Any, **attributes: Any) -> Iterator[None]:
+    """Attributes of this one object over those of its class; Keras's tracking takes no part."""
+    own = vars(layer)
+    before = {name: own[name] for name in attributes if name in own}
+    own.update(attributes)
+    try:
+        yield
+    finally:
+        for name in attributes:
+            own.pop(name, None)
+        own.update(before)
+
+
+@contextmanager
+def saved(variables: Iterable[Any], touched: set[int]) -> Iterator[dict[int, tuple[Any, Any]]]:
+    """Puts back every variable on an error, and those not in `touched` in any case."""
+    values = {id(v): (v, ops.copy(v.value)) for v in variables}
+    try:
+        yield values
+    except BaseException:
+        touched.clear()
+        raise
+    finally:
+        for key, (variable, value) in values.items():
+            if key not in touched:
+                variable.assign(value)
+
+
+def assign(variable: Any, value: Any) -> None:
+    """Set a variable in its own dtype, also from within the call of a mixed-precision layer."""
+    _uncast(variable.assign, value)
+
+
+def read(variable: Any) -> np.ndarray:
+    """A copy of a variable in float32 (or float64), also from within such a call."""
+    value = _uncast(lambda: ops.convert_to_numpy(variable.value))
+    return np.array(value, "float64" if value.dtype == np.float64 else "float32")
+
+
+def _uncast(function: Callable[..., Any], *arguments: Any) -> Any:
+    # In such a call each variable, its value and its dtype show themselves cast; an assignment is
+    # rounded, and on torch lost in a copy. The cast is bound to the thread of the call.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(function, *arguments).result()
+
+
+@contextmanager
+def eager() -> Iterator[None]:
+    """Values at hand while the model runs, also in calls that are decorated to be compiled."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        with torch.no_grad():
+            yield
+    elif keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        before = tf.config.functions_run_eagerly()
+        tf.config.run_functions_eagerly(True)
+        try:
+            yield
+        finally:
+            tf.config.run_functions_eagerly(before)
+    else:
+        yield
+
+
+def symbolic(leaf: Any) -> bool:
+    """Whether a tensor has no value: Keras infers shapes with it, or a compiler traces it."""
+    if isinstance(leaf, keras.KerasTensor):
+        return True
+    if not ops.is_tensor(leaf):
+        return False
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return isinstance(leaf, jax.core.Tracer)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.is_symbolic_tensor(leaf))
+    return bool(leaf.device.type == "meta")

@@ -1,0 +1,210 @@
+"""Which initializer made a layer's variables: a built Keras variable does not remember it."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from keras_inits.fans import einsum_axes
+from keras_inits.schemes.recurrent import ForgetGateBias
+
+# Variables whose initializer's attribute is not `<variable>_initializer`.
+_ATTRIBUTES = {
+    "recurrent_kernel": ("recurrent_initializer",),
+    "depthwise_kernel": ("depthwise_initializer",),
+    "pointwise_kernel": ("pointwise_initializer",),
+    "reverse_embeddings": ("embeddings_initializer",),
+    "kernel": ("kernel_initializer", "depthwise_initializer"),
+}
+_POSITIONAL = ("shape", "initializer", "dtype", "trainable")
+
+
+@dataclass(frozen=True)
+class Made:
+    """One call of `add_weight`."""
+
+    name: str | None
+    shape: tuple[int, ...]
+    initializer: Any
+
+
+def recover(layer: keras.Layer, variables: list[Any]) -> list[tuple[Any, str]]:
+    """For each of the layer's own variables (initializer, ""), or (None, why it is not known).
+
+    Keras's own layers keep the initializer in an attribute. Any other layer, and a variable
+    without such an attribute, is found by building the layer once more from its config with an
+    `add_weight` that takes notes and allocates nothing; an attribute is the last resort.
+    """
+    found = [_known(_unit_forget_bias(layer, v)) for v in variables]
+    if _is_keras_layer(layer):
+        found = [f or _known(from_attribute(layer, v)) for f, v in zip(found, variables, strict=True)]
+    if None not in found:
+        return found  # type: ignore[return-value]
+    made, error = rebuild(layer)
+    reason = "not created by add_weight, so it has no initializer"
+    if error is not None:
+        reason = f"{type(layer).__name__} cannot be rebuilt from its config: {_first_line(error)}"
+    for i, variable in enumerate(variables):
+        if found[i] is None:
+            found[i] = _known(_take(made, variable)) or _known(from_attribute(layer, variable))
+    return [(None, reason) if entry is None else entry for entry in found]
+
+
+def from_attribute(layer: keras.Layer, variable: Any) -> Any:
+    """The initializer that the layer keeps for a variable of this name, or None."""
+    if "float" not in str(variable.dtype):  # a quantized kernel is not drawn by its initializer
+        return None
+    for attribute in attributes(variable.name):
+        initializer = getattr(layer, attribute, None)
+        if callable(initializer):
+            return _with_axes(layer, initializer)
+    return None
+
+
+def _with_axes(layer: keras.Layer, initializer: Any) -> Any:
+    # EinsumDense (since Keras 3.15 any, before by our own doing) builds with a copy that knows the
+    # axes of its kernel, and keeps the original.
+    if not isinstance(layer, keras.layers.EinsumDense):
+        return initializer
+    if getattr(initializer, "input_axes", "unknown") is not None:
+        return initializer
+    initializer = copy.copy(initializer)
+    initializer.input_axes, initializer.output_axes = einsum_axes(layer.equation)
+    return initializer
+
+
+def _unit_forget_bias(layer: keras.Layer, variable: Any) -> Any:
+    # Keras gives add_weight a local function that puts ones between two draws.
+    if variable.name == "bias" and getattr(layer, "unit_forget_bias", False):
+        return ForgetGateBias(1.0, layer.bias_initializer)
+    return None
+
+
+def attributes(name: str) -> tuple[str, ...]:
+    """The attributes that may hold the initializer of a variable of this name."""
+    return _ATTRIBUTES.get(name, (f"{name}_initializer",))
+
+
+def rebuild(layer: keras.Layer) -> tuple[list[Made], Exception | None]:
+    """The `add_weight` calls that a copy of `layer` makes for itself, and what ended them early."""
+    made: list[Made] = []
+    error: Exception | None = None
+    with _unchanged_python_random():
+        # A build that computes with its variables needs real ones.
+        for stand_in in (_symbolic, _zeros):
+            made.clear()
+            try:
+                _rebuild(layer, stand_in, made)
+                return made, None
+            except Exception as caught:
+                error = caught
+    return made, error
+
+
+def _rebuild(layer: keras.Layer, stand_in: Callable[..., Any], made: list[Made]) -> None:
+    def add_weight(self: keras.Layer, *args: Any, **kwargs: Any) -> Any:
+        call = {**dict(zip(_POSITIONAL, args, strict=False)), **kwargs}
+        call["shape"] = tuple(call.get("shape") or ())
+        call["dtype"] = keras.backend.standardize_dtype(call.get("dtype") or self.variable_dtype)
+        if isinstance(self, watched):
+            made.append(Made(call.get("name"), call["shape"], _resolve(call)))
+        return stand_in(self, call)
+
+    cls = type(layer)
+    watched = type(cls.__name__, (cls,), {"add_weight": add_weight, "__module__": cls.__module__})
+    scratch = _copy(watched, layer)
+    for sublayer in sublayers(scratch):
+        sublayer.add_weight = add_weight.__get__(sublayer)
+    config = layer.get_build_config()
+    if config and not scratch.built:
+        scratch.build_from_config(config)
+
+
+def _copy(cls: type, layer: keras.Layer) -> keras.Layer:
+    try:
+        return cls.from_config(layer.get_config())  # type: ignore[attr-defined]
+    except Exception:
+        # A subclass without a config of its own, or whose constructor does not take Keras's fields:
+        # its arguments may be kept under their own names.
+        parameters = inspect.signature(cls).parameters.values()
+        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        if any(p.default is p.empty and not hasattr(layer, p.name) for p in named):
+            raise
+        return cls(**{p.name: getattr(layer, p.name) for p in named if hasattr(layer, p.name)})
+
+
+def _resolve(call: dict[str, Any]) -> Any:
+    default = "glorot_uniform" if "float" in call["dtype"] else "zeros"
+    given = call.get("initializer")
+    return keras.initializers.get(default if given is None else given)
+
+
+def _symbolic(layer: keras.Layer, call: dict[str, Any]) -> Any:
+    return keras.KerasTensor(call["shape"], dtype=call["dtype"])
+
+
+def _zeros(layer: keras.Layer, call: dict[str, Any]) -> Any:
+    known = {key: call[key] for key in ("shape", "dtype", "name", "trainable") if key in call}
+    return keras.layers.Layer.add_weight(layer, **known, initializer="zeros")
+
+
+def _take(made: list[Made], variable: Any) -> Any:
+    """The initializer of the first call that fits the variable; the call is used up."""
+    fitting = [m for m in made if m.shape == tuple(variable.shape)]
+    named = [m for m in fitting if m.name == variable.name]
+    unnamed = [m for m in fitting if m.name is None]
+    for record in (*named, *unnamed)[:1]:
+        made.remove(record)
+        return record.initializer
+    return None
+
+
+def _known(initializer: Any) -> tuple[Any, str] | None:
+    return None if initializer is None else (initializer, "")
+
+
+def _is_keras_layer(layer: keras.Layer) -> bool:
+    # Cells of convolutional RNNs are Keras's without being public.
+    return type(layer).__module__.split(".")[0] == "keras"
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0] if text else ''}"[:200]
+
+
+@contextmanager
+def _unchanged_python_random() -> Iterator[None]:
+    # Keras takes default seeds from Python's generator; looking at a model must not move it.
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def sublayers(layer: keras.Layer) -> list[keras.Layer]:
+    """The layers that `layer` holds in its attributes, directly or in containers, each once."""
+    found: dict[int, keras.Layer] = {}
+    for value in list(vars(layer).values()):
+        _collect(value, found, depth=0)
+    found.pop(id(layer), None)
+    return list(found.values())
+
+
+def _collect(value: Any, found: dict[int, keras.Layer], depth: int) -> None:
+    if isinstance(value, keras.layers.Layer):
+        found.setdefault(id(value), value)
+    elif depth < 4 and isinstance(value, dict):
+        for item in list(value.values()):
+            _collect(item, found, depth + 1)
+    elif depth < 4 and isinstance(value, (list, tuple, set)):
+        for item in list(value):
+            _collect(item, found, depth + 1)

@@ -1,0 +1,254 @@
+"""Fans by structure hold the signal's second moment, forwards and backwards, through each layer."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from conftest import to_numpy
+from keras import layers as L
+
+from keras_inits.models.initialize import initialize
+from keras_inits.models.structure import Structure, structure_of
+from keras_inits.models.walk import walk
+from keras_inits.schemes.orthogonal import Orthogonal
+from keras_inits.schemes.recurrent import Gated
+from keras_inits.schemes.variance_scaling import VarianceScaling
+
+BACKEND = keras.backend.backend()
+
+# layer, input shape, number of weights in a row, border where fewer inputs or outputs meet
+LINEAR = {
+    "Dense": (lambda: L.Dense(500), (40, 400), 1, 0),
+    "Conv1D": (lambda: L.Conv1D(256, 5, dilation_rate=2), (32, 256), 1, 8),
+    "Conv2D": (lambda: L.Conv2D(256, 3, groups=4), (12, 12, 256), 1, 2),
+    "Conv3D": (lambda: L.Conv3D(160, 3), (6, 6, 6, 160), 1, 2),
+    "Conv1DTranspose": (lambda: L.Conv1DTranspose(256, 5), (32, 256), 1, 4),
+    "Conv2DTranspose": (lambda: L.Conv2DTranspose(200, 3), (10, 10, 200), 1, 2),
+    "Conv3DTranspose": (lambda: L.Conv3DTranspose(160, 3), (6, 6, 6, 160), 1, 2),
+    "DepthwiseConv1D": (lambda: L.DepthwiseConv1D(7, depth_multiplier=2), (30, 500), 1, 6),
+    "DepthwiseConv2D": (lambda: L.DepthwiseConv2D(5, depth_multiplier=2), (12, 12, 500), 1, 4),
+    "SeparableConv2D": (lambda: L.SeparableConv2D(200, 5), (12, 12, 300), 2, 4),
+    "EinsumDense": (lambda: L.EinsumDense("abc,cde->abde", (None, 8, 50)), (40, 300), 1, 0),
+    "EinsumDense, two axes in": (
+        lambda: L.EinsumDense("abcd,cde->abe", (None, 400)),
+        (40, 8, 50),
+        1,
+        0,
+    ),
+    "EinsumDense, by block": (lambda: L.EinsumDense("abc,bcd->abd", (40, 200)), (40, 300), 1, 0),
+}
+# Strided layers: the mean over positions, with structure="strides".
+STRIDED = {
+    "Conv2D": (lambda: L.Conv2D(200, 4, strides=2), (14, 14, 200), 1, 4),
+    "Conv2DTranspose": (lambda: L.Conv2DTranspose(200, 4, strides=2), (10, 10, 200), 1, 4),
+    "DepthwiseConv2D": (lambda: L.DepthwiseConv2D(4, strides=2), (14, 14, 500), 1, 4),
+}
+
+
+def models(make, shape, mode, structure):
+    """One model with its kernels drawn several times: a batch's mean reaches every position alike, so
+    that only different weights average it out."""
+    model = keras.Sequential([keras.Input(shape), make()])
+    kernels = {
+        (L.Layer, s.role): VarianceScaling(2.0, mode, "untruncated_normal")
+        for s in walk(model)
+        if s.role.endswith("kernel")
+    }
+    for seed in range(4):
+        initialize(model, kernels, seed=seed, structure=structure)
+        yield seed, model
+
+
+def rectified(shape, seed):
+    """ReLU of a normal batch, of second moment 1: what a layer reads after a ReLU."""
+    x = np.maximum(np.random.default_rng(seed).normal(size=shape), 0) * np.sqrt(2)
+    return x.astype("float32")
+
+
+def interior(x, border):
+    if not border:
+        return x
+    return x[(slice(None), *(slice(border, -border),) * (x.ndim - 2), slice(None))]
+
+
+def gradient(model, x, g):
+    """d sum(g * model(x)) / dx."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        x = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(model(x) * g)
+        return tape.gradient(loss, x).numpy()
+    if BACKEND == "jax":
+        import jax
+
+        return np.asarray(jax.grad(lambda x: (model(x) * g).sum())(x))
+    import torch
+
+    x = torch.tensor(x, requires_grad=True)
+    (model(x) * torch.tensor(g)).sum().backward()
+    return x.grad.detach().numpy()
+
+
+def check_forward(case, structure):
+    make, shape, row, border = case
+    moments = []
+    for seed, model in models(make, shape, "fan_in", structure):
+        y = to_numpy(model(rectified((2, *shape), seed)))
+        y = interior(y, border if "Transpose" in type(model.layers[0]).__name__ else 0)
+        # The weights W and -W have the same law: ReLU of both, so that the mean's sign averages out.
+        moments += [(np.maximum(sign * y, 0) ** 2).mean() for sign in (1, -1)]
+    # One layer of weights doubles the moment and its ReLU halves it; two in a row have one ReLU.
+    assert np.mean(moments) / 2 ** (row - 1) == pytest.approx(1, rel=0.05)
+
+
+def check_backward(case, structure):
+    make, shape, row, border = case
+    moments = []
+    for seed, model in models(make, shape, "fan_out", structure):
+        random = np.random.default_rng(seed)
+        x = random.normal(size=(2, *shape)).astype("float32")
+        y = to_numpy(model(x))
+        g = random.normal(size=y.shape) * (y > 0)
+        dx = gradient(model, x, g.astype("float32"))
+        transposed = "Transpose" in type(model.layers[0]).__name__
+        moments.append((interior(dx, 0 if transposed else border) ** 2).mean())
+    assert np.mean(moments) / 2 ** (row - 1) == pytest.approx(1, rel=0.05)
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_forward_moment(name):
+    check_forward(LINEAR[name], True)
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_backward_moment(name):
+    check_backward(LINEAR[name], True)
+
+
+@pytest.mark.parametrize("name", ["Conv2DTranspose"])
+def test_forward_moment_with_strides(name):
+    check_forward(STRIDED[name], "strides")
+
+
+@pytest.mark.parametrize("name", ["Conv2D", "DepthwiseConv2D"])
+def test_backward_moment_with_strides(name):
+    check_backward(STRIDED[name], "strides")
+
+
+def test_embedding_looks_one_row_up():
+    model = keras.Sequential([keras.Input((20,), dtype="int32"), L.Embedding(500, 300)])
+    initialize(model, {L.Embedding: VarianceScaling(2.0)}, seed=0)
+    y = to_numpy(model(np.random.default_rng(0).integers(0, 500, (8, 20))))
+    assert (np.maximum(y, 0) ** 2).mean() == pytest.approx(1, rel=0.05)
+
+
+@pytest.mark.parametrize(("layer", "gates"), [(L.SimpleRNN, 1), (L.GRU, 3), (L.LSTM, 4)])
+@pytest.mark.parametrize("role", ["kernel", "recurrent_kernel"])
+def test_each_gate_keeps_the_moment_both_ways(layer, gates, role):
+    for mode in ("fan_in", "fan_out"):
+        model = keras.Sequential([keras.Input((5, 200)), layer(300)])
+        initialize(model, {(layer, role): VarianceScaling(1.0, mode)}, seed=0)
+        kernel = to_numpy(next(s.variable for s in walk(model) if s.role == role))
+        for gate in np.split(kernel, gates, axis=1):
+            x = np.random.default_rng(0).normal(size=(50, gate.shape[mode == "fan_out"]))
+            y = x @ (gate if mode == "fan_in" else gate.T)
+            assert (y**2).mean() == pytest.approx(1, rel=0.05)
+
+
+@pytest.mark.parametrize(("layer", "gates"), [(L.GRU, 3), (L.LSTM, 4)])
+def test_each_gate_is_orthogonal(layer, gates):
+    model = keras.Sequential([keras.Input((5, 20)), layer(16)])
+    report = initialize(model, {(layer, "recurrent_kernel"): "orthogonal"}, seed=0)
+    kernel = to_numpy(next(s.variable for s in walk(model) if s.role == "recurrent_kernel"))
+    found = np.split(kernel, gates, axis=1)
+    for gate in found:
+        np.testing.assert_allclose(gate @ gate.T, np.eye(16), atol=1e-5)
+    assert abs(found[0] - found[1]).max() > 0.1
+    row = next(r for r in report.rows if r.role == "recurrent_kernel")
+    assert row.expected_std == pytest.approx(1 / 4)
+
+
+def test_conv_lstm_gates():
+    model = keras.Sequential([keras.Input((3, 9, 9, 8)), L.ConvLSTM2D(24, 3)])
+    cell = next(s.layer for s in walk(model) if s.role == "recurrent_kernel")
+    assert structure_of(cell, "kernel", (3, 3, 8, 96)) == Structure(72, 216, gates=4)
+    assert structure_of(cell, "recurrent_kernel", (3, 3, 24, 96)) == Structure(216, 216, gates=4)
+    initialize(model, {(L.ConvLSTM2D, "kernel"): "orthogonal"}, seed=0)
+    kernel = to_numpy(next(s.variable for s in walk(model) if s.role == "kernel"))
+    for gate in np.split(kernel, 4, axis=-1):
+        flat = gate.reshape(72, 24)
+        np.testing.assert_allclose(flat.T @ flat, np.eye(24), atol=1e-5)
+
+
+def test_orthogonal_attention_is_the_map_from_inputs_to_heads():
+    inputs = keras.Input((5, 24))
+    model = keras.Model(inputs, L.MultiHeadAttention(4, 6)(inputs, inputs))
+    initialize(model, {L.MultiHeadAttention: "orthogonal"}, seed=0)
+    for slot in walk(model):
+        if slot.role == "kernel":
+            output = slot.layer.name == "attention_output"
+            flat = to_numpy(slot.variable).reshape((24, 24))
+            np.testing.assert_allclose(flat @ flat.T, np.eye(24), atol=1e-5)
+            structure = structure_of(slot.layer, "kernel", slot.shape)
+            assert structure.axes == (((0, 1), (2,)) if output else ((0,), (1, 2)))
+
+
+def test_orthogonal_transposed_convolution_maps_inputs_to_outputs():
+    model = keras.Sequential([keras.Input((5, 5, 4)), L.Conv2DTranspose(30, 3)])
+    initialize(model, {"kernel": Orthogonal()}, seed=0)
+    kernel = to_numpy(model.layers[0].kernel)  # (3, 3, outputs, inputs)
+    flat = kernel.transpose(0, 1, 3, 2).reshape(36, 30)
+    np.testing.assert_allclose(flat.T @ flat, np.eye(30), atol=1e-5)
+
+
+def test_biases_take_their_layers_fans():
+    cases = [
+        (L.Dense(7), (5,), (5, 7)),
+        (L.Conv2D(8, 3, groups=2), (9, 9, 6), (27, 36)),
+        (L.Conv2DTranspose(8, 3), (9, 9, 6), (54, 72)),
+        (L.DepthwiseConv2D(3), (9, 9, 64), (9, 9)),
+        (L.SeparableConv2D(7, 3), (9, 9, 5), (5, 7)),
+        (L.LSTM(7), (4, 5), (5, 7)),
+        (L.GRU(7), (4, 5), (5, 7)),
+    ]
+    for layer, shape, fans in cases:
+        model = keras.Sequential([keras.Input(shape), layer])
+        report = initialize(model, {(L.Layer, "bias"): "keras_inits>FanInUniform"}, seed=0)
+        row = next(r for r in report.rows if r.role == "bias")
+        assert row.fans == fans, layer
+        assert row.expected_std == pytest.approx(1 / np.sqrt(3 * fans[0])), layer
+
+
+def test_depthwise_is_9_and_not_576():
+    model = keras.Sequential([keras.Input((9, 9, 64)), L.DepthwiseConv2D(3)])
+    (row, _) = initialize(model, {"kernel": "keras_inits>HeNormal"}, seed=0).rows
+    assert row.fans == (9, 9)
+    assert row.expected_std == pytest.approx(np.sqrt(2 / 9))
+    (row, _) = initialize(model, {"kernel": "keras_inits>HeNormal"}, seed=0, structure=False).rows
+    assert row.fans == (576, 9)
+    assert row.expected_std == pytest.approx(np.sqrt(2 / 576))
+
+
+def test_axes_given_by_the_user_prevail():
+    model = keras.Sequential([keras.Input((64,)), L.Dense(4)])
+    scheme = VarianceScaling(input_axes=[1], output_axes=[0])
+    row = initialize(model, {"kernel": scheme}, seed=0).rows[0]
+    assert row.expected_std == pytest.approx(0.5)
+
+
+def test_gates_given_by_the_user_prevail():
+    model = keras.Sequential([keras.Input((5, 8)), L.LSTM(8)])
+    report = initialize(model, {"recurrent_kernel": Gated("orthogonal", 2)}, seed=0)
+    kernel = to_numpy(next(s.variable for s in walk(model) if s.role == "recurrent_kernel"))
+    half = kernel[:, :16]
+    np.testing.assert_allclose(half @ half.T, np.eye(8), atol=1e-5)
+    assert not report.problems
+
+
+def test_what_has_no_fans():
+    model = keras.Sequential([keras.Input((5, 8)), L.LayerNormalization(), L.PReLU(), L.Dropout(0.1)])
+    assert [structure_of(s.layer, s.role, s.shape) for s in walk(model)] == [None] * 4
