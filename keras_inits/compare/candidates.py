@@ -1,0 +1,92 @@
+"""From a name to a scheme for every layer of a network."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_inits.base import Scheme, signature_names
+from keras_inits.registry import CATALOGUE, PACKAGE, Entry, snake_case
+from keras_inits.schemes.data import DataNormal
+from keras_inits.schemes.variance_scaling import GlorotUniform
+from keras_inits.streams import DefaultStream, Stream
+
+DEFAULT = (
+    "zero",
+    "one",
+    "uniform",
+    "normal",
+    "lecun_uniform",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "orthogonal",
+    "identity",
+    "data_normal",
+    "fan_in_uniform",
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A scheme that its name alone describes."""
+
+    name: str
+    entry: Entry
+
+    @property
+    def law(self) -> str:
+        """The law of the kernels, in one line."""
+        if self.entry.cls is DataNormal:
+            return f"{self.entry.law}; after layer 1 glorot_uniform"
+        return self.entry.law
+
+    def kernel(self, layer: int, x: np.ndarray, stream: Stream) -> Scheme:
+        """The scheme of one layer; the first reads the data `x`, whose statistics it may take."""
+        if self.entry.cls is DataNormal:
+            first = layer == 0
+            return DataNormal.from_data(x, seed=stream) if first else GlorotUniform(seed=stream)
+        seeded = "seed" in signature_names(self.entry.cls)
+        return self.entry.cls(seed=stream) if seeded else self.entry.cls()
+
+
+def candidates(names: Iterable[str] = DEFAULT) -> list[Candidate]:
+    """The schemes by these names, each once.
+
+    A bare name is this library's scheme, also where layers take it for Keras's ("he_normal").
+    Raises ValueError for a name it does not know, with the nearest ones, and for a scheme that
+    cannot start a dense network.
+    """
+    known = _known()
+    chosen = {}
+    for name in names:
+        if name not in known:
+            nearest = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+            hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
+            raise ValueError(f"unknown scheme {name!r}{hint} (`keras-inits list` shows all)")
+        candidate = chosen[known[name].name] = known[name]
+        try:
+            for layer, shape in enumerate([(64, 32), (32, 64), (64, 10)]):
+                candidate.kernel(layer, np.eye(64), DefaultStream(0)).check_shape(shape)
+        except ValueError as error:
+            raise ValueError(f"scheme {name!r} cannot start a dense network: {error}") from error
+    if not chosen:
+        raise ValueError("no scheme named")
+    return list(chosen.values())
+
+
+def _known() -> dict[str, Candidate]:
+    known = {}
+    for entry in CATALOGUE.values():
+        registered = entry.strings[0]
+        # One string: it needs arguments, and the data's statistics are the only ones at hand.
+        if len(entry.strings) > 1 or entry.cls is DataNormal:
+            name = snake_case(registered.removeprefix(f"{PACKAGE}>")).replace(">", "_")
+            for string in (name, *entry.strings):
+                known[string.removeprefix(f"{PACKAGE}>")] = Candidate(name, entry)
+                known[string] = Candidate(name, entry)
+    return known

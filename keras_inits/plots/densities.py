@@ -1,0 +1,106 @@
+"""What schemes draw, against the law that they state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from keras_inits.plots.style import BLUE, SKY, VERMILLION, new_figure, subtitle
+from keras_inits.registry import CATALOGUE, get
+from keras_inits.schemes.data import DataNormal
+from keras_inits.schemes.orthogonal import Orthogonal
+from keras_inits.schemes.uniform_normal import (
+    Normal,
+    RandomNormal,
+    RandomUniform,
+    TruncatedNormal,
+    Uniform,
+)
+from keras_inits.schemes.variance_scaling import TRUNCATED_STDDEV, VarianceScaling
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_FEW = 8
+
+
+def histograms(
+    schemes: Sequence[Any], shape: Sequence[int] = (256, 256), columns: int = 4
+) -> Figure:
+    """One draw of each scheme (an object or a string) as a histogram, with the exact density.
+
+    A scheme with a handful of values, such as the identity, shows the share of entries at each.
+    """
+    drawn = [get(scheme) for scheme in schemes]
+    columns = min(columns, len(drawn))
+    rows = math.ceil(len(drawn) / columns)
+
+    def draw(figure: Any) -> None:
+        grid = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes, scheme in zip(grid, drawn, strict=False):
+            _histogram(axes, scheme, tuple(shape))
+        for axes in grid[len(drawn) :]:
+            axes.set_visible(False)
+        figure.get_layout_engine().set(h_pad=0.1)
+
+    return new_figure(draw, 3.0 * columns, 2.1 * rows)
+
+
+def _histogram(axes: Axes, scheme: Any, shape: tuple[int, ...]) -> None:
+    values = np.asarray(keras.ops.convert_to_numpy(scheme(shape)), "float64").ravel()
+    axes.set_title(type(scheme).__name__, fontsize=9.5, pad=20)
+    subtitle(axes, next((e.law for e in CATALOGUE.values() if e.cls is type(scheme)), ""))
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.grid(False)
+    axes.locator_params("x", nbins=4)
+    axes.tick_params(labelsize=8)
+    places, counts = np.unique(values, return_counts=True)
+    pad = 0.12 * (places[-1] - places[0]) or 1.0
+    limits = places[0] - pad, places[-1] + pad
+    axes.set_xlim(limits)
+    if len(places) <= _FEW:
+        axes.vlines(places, 0, counts / values.size, color=BLUE, linewidth=4)
+        for place, share in zip(places, counts / values.size, strict=True):
+            axes.text(place, share + 0.03, f"{share:.1%}", ha="center", fontsize=8)
+        axes.set_ylim(0, 1.2)
+        return
+    axes.hist(values, 60, density=True, histtype="stepfilled", color=SKY, alpha=0.55)
+    density = exact_density(scheme, shape)
+    if density is not None:
+        z = np.linspace(*limits, 801)
+        axes.plot(z, density(z), color=VERMILLION, linewidth=1.5)
+
+
+def exact_density(scheme: Any, shape: tuple[int, ...]) -> Callable[[Any], Any] | None:
+    """The density of one entry of a tensor of this shape, or None where it has none known here."""
+    from scipy import stats
+
+    match scheme:
+        case Normal():
+            return stats.norm(0, scheme.scale).pdf
+        case RandomNormal():
+            return stats.norm(scheme.mean, scheme.stddev).pdf
+        case TruncatedNormal():
+            return stats.truncnorm(scheme.low, scheme.high, scheme.mean, scheme.stddev).pdf
+        case VarianceScaling(distribution="untruncated_normal"):
+            return stats.norm(0, scheme.stddev(shape)).pdf
+        case VarianceScaling(distribution="truncated_normal"):
+            return stats.truncnorm(-2, 2, 0, scheme.stddev(shape) / TRUNCATED_STDDEV).pdf
+        case Uniform() | RandomUniform() | VarianceScaling():
+            low, high = scheme.support(shape) or (0.0, 0.0)
+            return stats.uniform(low, high - low).pdf
+        case Orthogonal():
+            # An entry of a unit vector in n dimensions: Beta((n-1)/2, (n-1)/2) on [-gain, gain].
+            half = (max(math.prod(shape[:-1]), shape[-1]) - 1) / 2
+            return stats.beta(half, half, -abs(scheme.gain), 2 * abs(scheme.gain)).pdf
+        case DataNormal() if np.all(np.asarray(scheme.stddev) > 0):
+            # Every row has its own law: an entry taken at random has their mixture.
+            rows = stats.norm(np.reshape(scheme.mean, (-1, 1)), np.reshape(scheme.stddev, (-1, 1)))
+            return lambda z: rows.pdf(z).mean(axis=0)
+    return None
