@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +38,16 @@ def histograms(
     A scheme with a handful of values, such as the identity, shows the share of entries at each.
     """
     drawn = [get(scheme) for scheme in schemes]
+    laws = [textwrap.fill(_law(scheme), 44) for scheme in drawn]
+    pad = 9 + 11 * max(law.count("\n") + 1 for law in laws)
     columns = min(columns, len(drawn))
     rows = math.ceil(len(drawn) / columns)
 
     def draw(figure: Any) -> None:
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes, scheme in zip(grid, drawn, strict=False):
+        for axes, scheme, law in zip(grid, drawn, laws, strict=False):
+            axes.set_title(type(scheme).__name__, fontsize=9.5, pad=pad)
+            subtitle(axes, law)
             _histogram(axes, scheme, tuple(shape))
         for axes in grid[len(drawn) :]:
             axes.set_visible(False)
@@ -51,10 +56,12 @@ def histograms(
     return new_figure(draw, 3.0 * columns, 2.1 * rows)
 
 
+def _law(scheme: Any) -> str:
+    return next((entry.law for entry in CATALOGUE.values() if entry.cls is type(scheme)), "")
+
+
 def _histogram(axes: Axes, scheme: Any, shape: tuple[int, ...]) -> None:
     values = np.asarray(keras.ops.convert_to_numpy(scheme(shape)), "float64").ravel()
-    axes.set_title(type(scheme).__name__, fontsize=9.5, pad=20)
-    subtitle(axes, next((e.law for e in CATALOGUE.values() if e.cls is type(scheme)), ""))
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.grid(False)

@@ -82,7 +82,7 @@ def line_style(scheme: str) -> dict[str, Any]:
 
 
 def subtitle(axes: Axes, text: str) -> None:
-    """A line in small print under the title, which must be set with `pad=20`."""
+    """Small print under the title, which must leave it room: `pad=20` for one line."""
     axes.annotate(
         text,
         (0, 1),
