@@ -1,6 +1,6 @@
 """What `initialize` costs: against building the model again, and the walk against the drawing.
 
-    KERAS_BACKEND=jax python benchmarks/models.py
+KERAS_BACKEND=jax python benchmarks/models.py
 """
 
 from __future__ import annotations

@@ -92,7 +92,11 @@ def test_no_seed_is_fresh_and_follows_set_random_seed():
 def test_a_seed_in_the_layers_initializer_does_not_repeat_the_draw():
     init = keras.initializers.HeNormal(seed=3)
     model = keras.Sequential(
-        [keras.Input((6,)), L.Dense(6, kernel_initializer=init), L.Dense(6, kernel_initializer=init)]
+        [
+            keras.Input((6,)),
+            L.Dense(6, kernel_initializer=init),
+            L.Dense(6, kernel_initializer=init),
+        ]
     )
     before = values(model)
     initialize(model, seed=0)
@@ -277,7 +281,9 @@ def test_foreign_initializers_are_reseeded_where_they_can_be():
 
 def test_foreign_initializers_without_a_seed_are_reported():
     def wild(shape, dtype=None):
-        return keras.ops.convert_to_tensor([[random.random() for _ in range(shape[1])]] * shape[0], dtype)
+        return keras.ops.convert_to_tensor(
+            [[random.random() for _ in range(shape[1])]] * shape[0], dtype
+        )
 
     def ramp(shape, dtype=None):
         return keras.ops.reshape(keras.ops.arange(int(np.prod(shape)), dtype=dtype), shape)
@@ -337,7 +343,11 @@ def test_a_class_stands_for_the_layers_inside():
 
 def test_dict_and_pairs_and_strings():
     model, drawn = small(), []
-    for rules in ({"kernel": "xavier_normal"}, [("kernel", "xavier_normal")], (["kernel", "xavier_normal"],)):
+    for rules in (
+        {"kernel": "xavier_normal"},
+        [("kernel", "xavier_normal")],
+        (["kernel", "xavier_normal"],),
+    ):
         initialize(model, rules, seed=0)
         drawn.append(values(model))
     assert_equal(drawn[0], drawn[1])
@@ -367,7 +377,11 @@ def test_a_variable_without_an_initializer_is_kept_until_a_rule_names_it():
 BAD_RULES = {
     "nothing matches": ({"dnse_1/kernl": "zeros"}, ValueError, "did you mean dense_1/kernel"),
     "no such layer": ({L.Conv2D: "zeros"}, ValueError, "rule Conv2D matches no variable"),
-    "no such role": ({(L.Dense, "gamma"): "zeros"}, ValueError, r"did you mean \(Dense, 'kernel'\)"),
+    "no such role": (
+        {(L.Dense, "gamma"): "zeros"},
+        ValueError,
+        r"did you mean \(Dense, 'kernel'\)",
+    ),
     "only scales": ({L.BatchNormalization: "ones"}, ValueError, r"\(BatchNormalization, 'gamma'\)"),
     "not a regular expression": ({"[": "zeros"}, ValueError, "regular expression"),
     "unknown string": ({"kernel": "he_nrmal"}, ValueError, "nearest: 'he_normal'"),
@@ -383,7 +397,11 @@ BAD_RULES = {
         ValueError,
         r"dense/kernel of shape \(6, 8\) cannot take DeltaOrthogonal\(\).*rank 3 to 5",
     ),
-    "shape of the last": ({r"dense_1/bias": "orthogonal"}, ValueError, r"dense_1/bias of shape \(5,\)"),
+    "shape of the last": (
+        {r"dense_1/bias": "orthogonal"},
+        ValueError,
+        r"dense_1/bias of shape \(5,\)",
+    ),
     "not finite": (
         {"dense_1/kernel": lambda shape, dtype=None: keras.ops.full(shape, float("nan"), dtype)},
         ValueError,
@@ -409,7 +427,9 @@ def test_bad_rules(name):
 
 
 def test_other_bad_arguments():
-    with pytest.raises(ValueError, match="structure must be None, True, False or 'strides', got 'yes'"):
+    with pytest.raises(
+        ValueError, match="structure must be None, True, False or 'strides', got 'yes'"
+    ):
         initialize(small(), structure="yes")
     with pytest.raises(TypeError, match="seed must be"):
         initialize(small(), seed="1")
@@ -426,7 +446,9 @@ def test_an_error_while_assigning_restores_all(monkeypatch):
     original = type(last).assign
 
     def assign(self, value):
-        if self is last and not np.array_equal(to_numpy(self), np.asarray(keras.ops.convert_to_numpy(value))):
+        if self is last and not np.array_equal(
+            to_numpy(self), np.asarray(keras.ops.convert_to_numpy(value))
+        ):
             raise RuntimeError("out of memory")
         return original(self, value)
 

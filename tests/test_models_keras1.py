@@ -86,7 +86,13 @@ def gru_simplernn():
         [
             keras.Input((6, 4)),
             L.SimpleRNN(5, kernel_initializer="lecun_uniform", **sequence),
-            L.GRU(4, kernel_initializer="glorot_normal", implementation=1, reset_after=False, **sequence),
+            L.GRU(
+                4,
+                kernel_initializer="glorot_normal",
+                implementation=1,
+                reset_after=False,
+                **sequence,
+            ),
             L.GRU(3, kernel_initializer="normal", implementation=1, reset_after=False, **sequence),
             L.GRU(3, kernel_initializer="uniform", reset_after=False),
             dense(2),
@@ -136,9 +142,7 @@ class Highway(L.Layer):
 
 class MaxoutDense(L.Layer):
     def build(self, shape):
-        self.w = self.add_weight(
-            shape=(3, shape[-1], 4), initializer="glorot_uniform", name="W"
-        )
+        self.w = self.add_weight(shape=(3, shape[-1], 4), initializer="glorot_uniform", name="W")
         self.b = self.add_weight(shape=(3, 4), initializer="zeros", name="b")
 
     def call(self, x):
@@ -253,7 +257,9 @@ def test_recurrent_dropouts_draw_once_a_gate_after_both_directions():
 
 
 def test_law_without_a_replay():
-    model = keras.Sequential([keras.Input((200,)), dense(300, "he_normal"), dense(300, "orthogonal")])
+    model = keras.Sequential(
+        [keras.Input((200,)), dense(300, "he_normal"), dense(300, "orthogonal")]
+    )
     report = initialize(model, "keras1", seed=0)
     kernel = to_numpy(model.layers[0].kernel)
     assert abs(kernel.std() / 0.1 - 1) < 0.02

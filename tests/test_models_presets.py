@@ -58,7 +58,12 @@ def assert_same_law(ours, theirs):
 TORCH = {
     "Linear": (L.Dense, lambda n: (n,), lambda nn: nn.Linear, {}),
     "Conv1d": (L.Conv1D, lambda n: (9, n), lambda nn: nn.Conv1d, {"kernel_size": 3}),
-    "Conv2d": (L.Conv2D, lambda n: (9, 9, n), lambda nn: nn.Conv2d, {"kernel_size": 3, "groups": 2}),
+    "Conv2d": (
+        L.Conv2D,
+        lambda n: (9, 9, n),
+        lambda nn: nn.Conv2d,
+        {"kernel_size": 3, "groups": 2},
+    ),
     "Conv3d": (L.Conv3D, lambda n: (5, 5, 5, n), lambda nn: nn.Conv3d, {"kernel_size": 3}),
     "ConvTranspose2d": (
         L.Conv2DTranspose,
@@ -95,7 +100,11 @@ def test_torch_embedding_law():
     assert_same_law(ours, torch_entries(torch, lambda: torch.nn.Embedding(500, 200), ["weight"]))
 
 
-RECURRENT = [("kernel", "weight_ih_l0"), ("recurrent_kernel", "weight_hh_l0"), ("bias", "bias_ih_l0")]
+RECURRENT = [
+    ("kernel", "weight_ih_l0"),
+    ("recurrent_kernel", "weight_hh_l0"),
+    ("bias", "bias_ih_l0"),
+]
 
 
 @pytest.mark.once
@@ -138,7 +147,13 @@ def test_torch_attention_with_other_widths_is_not_fused():
     require("torch")
     import torch
 
-    ours = drawn(L.MultiHeadAttention(4, 20, value_dim=20), "torch", "kernel", "value/kernel", [(5, 80), (5, 48)])
+    ours = drawn(
+        L.MultiHeadAttention(4, 20, value_dim=20),
+        "torch",
+        "kernel",
+        "value/kernel",
+        [(5, 80), (5, 48)],
+    )
     make = lambda: torch.nn.MultiheadAttention(80, 4, kdim=48, vdim=48)  # noqa: E731
     assert_same_law(ours, torch_entries(torch, make, ["v_proj_weight"]))
 
@@ -262,7 +277,9 @@ def test_flax_laws():
         assert found[path].measured_std == pytest.approx(std, rel=0.15), path
     alpha = next(s.variable for s in walk(model) if s.role == "alpha")
     np.testing.assert_allclose(to_numpy(alpha), 0.01)
-    recurrent = next(s.variable for s in walk(model) if s.path.endswith("lstm_cell/recurrent_kernel"))
+    recurrent = next(
+        s.variable for s in walk(model) if s.path.endswith("lstm_cell/recurrent_kernel")
+    )
     for gate in np.split(to_numpy(recurrent), 4, axis=1):
         np.testing.assert_allclose(gate @ gate.T, np.eye(30), atol=1e-5)
     kernel = to_numpy(next(s.variable for s in walk(model) if s.path == "dense/kernel"))
@@ -296,7 +313,9 @@ def test_gpt2_scales_what_writes_to_the_residual_stream():
 
 def test_unknown_preset():
     model = keras.Sequential([keras.Input((2,)), L.Dense(2)])
-    with pytest.raises(ValueError, match="one of 'keras', 'keras1', 'torch', 'flax', 'gpt2', got 'jax'"):
+    with pytest.raises(
+        ValueError, match="one of 'keras', 'keras1', 'torch', 'flax', 'gpt2', got 'jax'"
+    ):
         initialize(model, "jax")
 
 
@@ -304,5 +323,7 @@ def test_unknown_preset():
 def test_presets_know_every_role_of_their_layers():
     """A variable that a preset leaves to its own initializer is named here, on purpose."""
     for name in ("torch", "flax", "gpt2"):
-        left = [r.path for r in initialize(zoo(), name, seed=0).rows if r.source.startswith("its own")]
+        left = [
+            r.path for r in initialize(zoo(), name, seed=0).rows if r.source.startswith("its own")
+        ]
         assert left == (["p_re_lu/alpha"] if name == "gpt2" else []), name

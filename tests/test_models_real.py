@@ -32,7 +32,9 @@ def transformer(blocks=12, width=96, heads=4, vocabulary=500, length=32):
 
 
 MODELS = {
-    "ResNet50": lambda: keras.applications.ResNet50(weights=None, input_shape=(64, 64, 3), classes=10),
+    "ResNet50": lambda: keras.applications.ResNet50(
+        weights=None, input_shape=(64, 64, 3), classes=10
+    ),
     "MobileNetV2": lambda: keras.applications.MobileNetV2(
         weights=None, input_shape=(64, 64, 3), classes=10
     ),
@@ -64,7 +66,9 @@ def test_every_weight_is_drawn_again_with_its_law(model):
         if row.expected_std:
             assert (to_numpy(slot.variable) != before[row.path]).mean() > 0.99, row.path
             size = np.prod(row.shape)
-            assert row.measured_std == pytest.approx(row.expected_std, rel=6 / np.sqrt(size)), row.path
+            assert row.measured_std == pytest.approx(row.expected_std, rel=6 / np.sqrt(size)), (
+                row.path
+            )
 
 
 def test_fans_by_structure_in_a_whole_model(model):

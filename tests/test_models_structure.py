@@ -250,5 +250,7 @@ def test_gates_given_by_the_user_prevail():
 
 
 def test_what_has_no_fans():
-    model = keras.Sequential([keras.Input((5, 8)), L.LayerNormalization(), L.PReLU(), L.Dropout(0.1)])
+    model = keras.Sequential(
+        [keras.Input((5, 8)), L.LayerNormalization(), L.PReLU(), L.Dropout(0.1)]
+    )
     assert [structure_of(s.layer, s.role, s.shape) for s in walk(model)] == [None] * 4

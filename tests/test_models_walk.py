@@ -37,7 +37,10 @@ OWNERS = {
     "DepthwiseConv1D": (lambda: L.DepthwiseConv1D(3), [SEQUENCE]),
     "DepthwiseConv2D": (lambda: L.DepthwiseConv2D(3), [IMAGE]),
     "Dropout": (lambda: L.Dropout(0.1), [SEQUENCE]),
-    "EinsumDense": (lambda: L.EinsumDense("abc,cde->abde", (None, 3, 5), bias_axes="de"), [SEQUENCE]),
+    "EinsumDense": (
+        lambda: L.EinsumDense("abc,cde->abde", (None, 3, 5), bias_axes="de"),
+        [SEQUENCE],
+    ),
     "Embedding": (lambda: L.Embedding(9, 4), ["int"]),
     "GRU": (lambda: L.GRU(3), [SEQUENCE]),
     "GRUCell": (lambda: L.RNN(L.GRUCell(3)), [SEQUENCE]),
@@ -63,7 +66,7 @@ OWNERS = {
     "SpatialDropout2D": (lambda: L.SpatialDropout2D(0.1), [IMAGE]),
     "SpatialDropout3D": (lambda: L.SpatialDropout3D(0.1), [VOLUME]),
     "SpectralNormalization": (lambda: L.SpectralNormalization(L.Conv2D(3, 3)), [IMAGE]),
-    "StackedRNNCells": (lambda: L.RNN(L.StackedRNNCells([L.GRUCell(3)] )), [SEQUENCE]),
+    "StackedRNNCells": (lambda: L.RNN(L.StackedRNNCells([L.GRUCell(3)])), [SEQUENCE]),
     "TimeDistributed": (lambda: L.TimeDistributed(L.Dense(3)), [SEQUENCE]),
 }
 # Those whose variables, if any, are the seeds of random preprocessing, or belong to what they wrap.
@@ -84,7 +87,9 @@ MAKERS = ("add_weight(", "SeedGenerator(", "Variable(")
 def layer_classes():
     found = {name: getattr(L, name) for name in dir(L)}
     return {
-        n: c for n, c in found.items() if inspect.isclass(c) and issubclass(c, L.Layer) and c.__name__ == n
+        n: c
+        for n, c in found.items()
+        if inspect.isclass(c) and issubclass(c, L.Layer) and c.__name__ == n
     }
 
 
@@ -117,7 +122,11 @@ def model_of(name):
     make, shapes = OWNERS[name]
     inputs = [keras.Input((5,), dtype="int32") if s == "int" else keras.Input(s) for s in shapes]
     layer = make()
-    outputs = layer(*inputs) if "Query" in name or "Head" in name else layer(inputs if len(inputs) > 1 else inputs[0])
+    outputs = (
+        layer(*inputs)
+        if "Query" in name or "Head" in name
+        else layer(inputs if len(inputs) > 1 else inputs[0])
+    )
     return keras.Model(inputs, outputs)
 
 
@@ -245,7 +254,11 @@ def test_subclassed_model():
     assert paths(built_block()) == [
         "gain",
         "table",
-        *(f"{name}/{role}" for name in ("dense", "dense_1", "dense_2") for role in ("kernel", "bias")),
+        *(
+            f"{name}/{role}"
+            for name in ("dense", "dense_1", "dense_2")
+            for role in ("kernel", "bias")
+        ),
     ]
     by_path = {s.path: s for s in found}
     assert isinstance(by_path["gain"].initializer, keras.initializers.Ones)

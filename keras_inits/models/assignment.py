@@ -13,20 +13,12 @@ def assign(values: list[tuple[Any, np.ndarray]]) -> None:
     done: list[tuple[Any, Any]] = []
     try:
         for variable, array in values:
-            done.append((variable, _snapshot(variable)))
+            done.append((variable, keras.ops.copy(variable.value)))
             variable.assign(array)
     except Exception:
         for variable, old in done:
             variable.assign(old)
         raise
-
-
-def _snapshot(variable: Any) -> Any:
-    """The value as it is now: only JAX's does not change in place."""
-    if keras.backend.backend() == "jax":
-        return variable.value
-    value = keras.ops.convert_to_numpy(variable)
-    return value if value.flags.owndata else value.copy()
 
 
 def optimizer_of(model: Any) -> Any:

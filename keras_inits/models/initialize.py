@@ -175,7 +175,9 @@ def _is_seed(initializer: Any, seed: Any) -> bool:
     if seed is None or isinstance(seed, keras.random.SeedGenerator):
         return False
     # Keras's initializers hold a random int as `seed` where none was given.
-    config_seed = initializer.get_config().get("seed") if hasattr(initializer, "get_config") else None
+    config_seed = (
+        initializer.get_config().get("seed") if hasattr(initializer, "get_config") else None
+    )
     return config_seed is not None
 
 
@@ -226,5 +228,3 @@ def _row(choice: Choice, array: np.ndarray | None) -> Drawn:
         measured,
         choice.source,
     )
-
-

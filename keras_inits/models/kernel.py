@@ -63,6 +63,10 @@ def _product(split: tuple[int, ...], axes: Any) -> int:
 
 
 def _haar(count: int, rows: int, columns: int, dtype: str, stream: Stream) -> np.ndarray:
+    if min(rows, columns) == 1:  # single vectors: thousands of them in a depthwise kernel
+        vectors = stream.normal((count, rows * columns), dtype=dtype)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors.reshape(count, rows, columns)
     if count == 1:
         return Orthogonal().draw((rows, columns), stream, dtype)[None]
     return np.stack(

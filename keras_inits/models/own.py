@@ -130,9 +130,7 @@ def _draw_as_matrix(
     return np.stack(maps).reshape([shape[a] for a in order]).transpose(np.argsort(order))
 
 
-def _draw_foreign(
-    initializer: Any, shape: tuple[int, ...], dtype: str, stream: Stream
-) -> Draw:
+def _draw_foreign(initializer: Any, shape: tuple[int, ...], dtype: str, stream: Stream) -> Draw:
     config = initializer.get_config() if hasattr(initializer, "get_config") else {}
     problem = ""
     if isinstance(config, dict) and "seed" in config and hasattr(type(initializer), "from_config"):

@@ -106,7 +106,11 @@ def _cell(layer: Any, role: str, slot: Slot) -> Any:
             return translated(initializer)
         other = translated(initializer.initializer)
         value = initializer.value
-        forget = (k1.One() if value == 1 else None) if isinstance(value, float | int) else translated(value)
+        forget = (
+            (k1.One() if value == 1 else None)
+            if isinstance(value, float | int)
+            else translated(value)
+        )
         if other is None or forget is None:
             return None
         return Gates((other, forget, other, other))

@@ -44,7 +44,9 @@ def recover(layer: keras.Layer, variables: list[Any]) -> list[tuple[Any, str]]:
     """
     found = [_known(_unit_forget_bias(layer, v)) for v in variables]
     if _is_keras_layer(layer):
-        found = [f or _known(from_attribute(layer, v)) for f, v in zip(found, variables, strict=True)]
+        found = [
+            f or _known(from_attribute(layer, v)) for f, v in zip(found, variables, strict=True)
+        ]
     if None not in found:
         return found  # type: ignore[return-value]
     made, error = rebuild(layer)

@@ -53,7 +53,9 @@ def check_reloadable(model: keras.Model) -> Reloadability:
     True
     """
     if not isinstance(model, keras.layers.Layer):
-        raise TypeError(f"check_reloadable: model must be a Keras model, got {type(model).__name__}")
+        raise TypeError(
+            f"check_reloadable: model must be a Keras model, got {type(model).__name__}"
+        )
     rows = list(_visit(model, model.name, set()))
     problems = [Problem(_where(row), row.problem) for row in rows if row.problem]
     return Reloadability(rows, problems)

@@ -106,7 +106,9 @@ def _initializer(identifier: Any) -> Any:
     except ValueError as error:
         if isinstance(identifier, str):
             raise
-        raise checks.type_error("initialize", "a rule's initializer", expected, identifier) from error
+        raise checks.type_error(
+            "initialize", "a rule's initializer", expected, identifier
+        ) from error
     if not callable(found):
         raise checks.type_error("initialize", "a rule's initializer", expected, identifier)
     return found

@@ -24,6 +24,7 @@ from keras_inits.models.units import (
     Skip,
     Unit,
     cell_unit,
+    cells,
     projection,
     units,
     unknown,
@@ -128,7 +129,7 @@ class _Sweep:
         path = group[0].path.rpartition("/")[0] or layer.name
         recurrent = next((a for a in around if isinstance(a, keras.layers.RNN)), None)
         if recurrent is not None:
-            found = cell_unit(layer, own) if layer in _cells(recurrent) else unknown(layer, own)
+            found = cell_unit(layer, own) if layer in cells(recurrent) else unknown(layer, own)
         elif parent and units.dispatch(type(layer)) is units.dispatch(object):
             found = unknown(layer, own)
         else:
@@ -183,14 +184,14 @@ class _Sweep:
 
     def _recurrent(self, layer: Any, original: Any, *args: Any, **kwargs: Any) -> Any:
         sequence = (*args, *kwargs.values())[0]
-        cells = _cells(layer)
-        for i, cell in enumerate(cells):
-            if not any(id(later) in self.pending for later in cells[i:]):
+        inside = cells(layer)
+        for i, cell in enumerate(inside):
+            if not any(id(later) in self.pending for later in inside[i:]):
                 break
             planned = self.pending.pop(id(cell), None)
             if planned is not None:
                 self._visit(planned, partial(projection, cell, sequence))
-            if i + 1 < len(cells):
+            if i + 1 < len(inside):
                 sequence = keras.layers.RNN(
                     cell, return_sequences=True, name="sweep", dtype=layer.dtype_policy
                 )(sequence)
@@ -256,8 +257,3 @@ def _rnn_states(slots: list[Slot]) -> list[Any]:
     layers = {id(layer): layer for slot in slots for layer in slot.layers}.values()
     stateful = [a for a in layers if isinstance(a, keras.layers.RNN) and a.stateful]
     return [v for layer in stateful for v in keras.tree.flatten(layer.states)]
-
-
-def _cells(layer: Any) -> list[Any]:
-    cell = layer.cell
-    return list(cell.cells) if isinstance(cell, keras.layers.StackedRNNCells) else [cell]

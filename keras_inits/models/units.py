@@ -168,6 +168,12 @@ def cell_unit(cell: keras.layers.Layer, own: list[keras.Variable]) -> Unit | str
     return Unit(cell, (view(recurrent), view(kernel)), channels=_channels(cell))
 
 
+def cells(layer: Any) -> list[Any]:
+    """The cells of a recurrent layer, in the order in which they run."""
+    cell = layer.cell
+    return list(cell.cells) if isinstance(cell, keras.layers.StackedRNNCells) else [cell]
+
+
 def projection(cell: Any, sequence: Any) -> Any:
     """What a cell's gates receive from a whole sequence, before states and biases are added."""
     if len(cell.kernel.shape) == 2:

@@ -122,7 +122,9 @@ def _visit(
         if not child.built and id(child) not in seen and not child.variables:
             seen.add(id(child))
             if type(child).build is not keras.layers.Layer.build:
-                found.problems.append(("/".join((*names, child.name)), "not built: it has no variables yet"))
+                found.problems.append(
+                    ("/".join((*names, child.name)), "not built: it has no variables yet")
+                )
 
 
 def _add_own(
