@@ -9,6 +9,7 @@ from keras_inits.legacy.scope import legacy_scope
 from keras_inits.models.data_dependent import data_dependent
 from keras_inits.models.initialize import initialize
 from keras_inits.models.lsuv import lsuv
+from keras_inits.models.reloadable import check_reloadable
 from keras_inits.registry import get, names
 from keras_inits.schemes.constant import Constant, Identity, One, Zero
 from keras_inits.schemes.data import DataNormal, FromArray
@@ -79,6 +80,7 @@ __all__ = [
     "ZerO",
     "Zero",
     "Zeros",
+    "check_reloadable",
     "compute_fans",
     "data_dependent",
     "gain",

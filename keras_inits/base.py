@@ -66,7 +66,7 @@ class Scheme(keras.initializers.Initializer):
         dims = self.check_shape(shape)
         name = self.check_dtype(dtype)
         fill = self._filler(dims, name, self._stream() if self.random else None)
-        return place(fill, dims, name, layout)
+        return place(fill, dims, layout)
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None

@@ -18,14 +18,16 @@ from typing import Any
 
 import h5py
 import keras
-import keras_inits  # noqa: F401  (registers the schemes)
 import numpy as np
+
+import keras_inits  # noqa: F401  (registers the schemes)
 from keras_inits.base import Scheme
 
 
 def check(name: str, scheme: Any, weights: list[np.ndarray]) -> str | None:
     registered = keras.saving.get_registered_name(type(scheme))
-    if registered.replace(">", ".").removeprefix("keras_inits.") != name:
+    expected = name.replace(".", ">") if "." in name else f"keras_inits>{name}"
+    if registered != expected:
         return f"came back as {registered}"
     if scheme.get_config().get("seed", 3) != 3:
         return f"came back with the config {scheme.get_config()}"

@@ -15,7 +15,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "streams.md"
 CONSTANTS: dict[str, list[float]] = {
     name: [float.fromhex(word) for word in words.split()]
     for name, words in re.findall(
-        r"^([A-Z][A-Z_0-9]+(?: [PQ])?) +((?:-?0x\S+ ?)+)$", PAGE.read_text(), re.M
+        r"^([A-Z][A-Z_0-9]+(?: \w+)?) ((?:-?0x\S+ ?)+)$", PAGE.read_text(), re.M
     )
 }
 ONE = {name: values[0] for name, values in CONSTANTS.items() if len(values) == 1}
@@ -59,7 +59,7 @@ def bits(stream: Any, width: int) -> Any:
 def tiles(shape: list[int]) -> Any:
     """Number and positions, in order, of each tile's entries."""
     box = list(shape)
-    while math.prod(box) > 2**16:
+    while math.prod(box) > 2**17:
         axis = box.index(max(box))
         box[axis] = math.ceil(box[axis] / 2)
     corners = itertools.product(*(range(0, n, e) for n, e in zip(shape, box, strict=True)))
@@ -68,27 +68,32 @@ def tiles(shape: list[int]) -> Any:
         yield number, itertools.product(*sides)
 
 
-def ratio(name: str, v: float, to: Any = double) -> float:
-    values = []
-    for part in "PQ":
-        coefficients = CONSTANTS[f"{name} {part}"]
-        value = coefficients[0]
-        for coefficient in coefficients[1:]:
-            value = to(to(value * v) + coefficient)
-        values.append(value)
-    return to(values[0] / values[1])
+def poles(name: str, v: float, to: Any) -> float:
+    total = 0.0
+    for residue, pole in zip(
+        CONSTANTS[f"{name} residues"], CONSTANTS[f"{name} poles"], strict=True
+    ):
+        total = to(total + to(residue / to(pole - v)))
+    return to(total + ONE[f"{name} constant"])
 
 
-def centre32(x: float) -> tuple[float, float]:
-    v = single(ONE["C32"] - single(x * x))
-    return single(ratio("CENTRE32", v, single) * x), v
+def horner(name: str, v: float) -> float:
+    value, *rest = CONSTANTS[name]
+    for coefficient in rest:
+        value = value * v + coefficient
+    return value
+
+
+def centre32(x: float, name: str = "CENTRE32") -> tuple[float, float]:
+    y = single(x * x)
+    return single(poles(name, y, single) * x), y
 
 
 def tail32(r: int) -> float:
     s = single(single(single(r) + 0.5) * 2.0**-31)
     for _ in range(3):
         s = single(math.sqrt(s))
-    return ratio("TAIL32", s, single)
+    return single(poles("TAIL32", s, single) + single(s * ONE["TAIL32 slope"]))
 
 
 def log(v: float) -> float:
@@ -102,7 +107,7 @@ def log(v: float) -> float:
 
 def tail64(t: float) -> float:
     if t <= 1600:
-        return ratio("TAIL64", math.sqrt(t))
+        return horner("TAIL64 P", math.sqrt(t)) / horner("TAIL64 Q", math.sqrt(t))
     y = t
     for _ in range(5):
         v = 1 / y
@@ -111,9 +116,8 @@ def tail64(t: float) -> float:
 
 
 def quantile64(x: float) -> float:
-    if abs(x) <= ONE["EDGE64"]:
-        v = ONE["C64"] - x * x
-        return ratio("CENTRE64", v) * x
+    if x * x <= ONE["EDGE64"]:
+        return poles("CENTRE64", x * x, double) * x
     q = max(1 - abs(x), 2.0**-54)
     return math.copysign(tail64(2 * ONE["LN2"] - 2 * log(q)), x)
 
@@ -182,7 +186,11 @@ def law(method: str, arguments: dict[str, Any]) -> tuple[int, str, Any]:
         s = to((high - low) * 2.0**-digits)
         return width, dtype, lambda k: min(to(to((k >> (width - digits)) * s) + least), greatest)
     mean, stddev = arguments.get("mean", 0.0), arguments.get("stddev", 1.0)
-    scaled = lambda z, way: way(way(z * way(stddev)) + way(mean))  # noqa: E731
+
+    def scaled(z: float, to: Any) -> float:
+        z = to(z * to(stddev))
+        return to(z + to(mean)) if mean else z
+
     if method == "normal":
         if dtype == "float64":
             return (
@@ -193,8 +201,8 @@ def law(method: str, arguments: dict[str, Any]) -> tuple[int, str, Any]:
 
         def normal32(word: int) -> float:
             k = signed(word, 32)
-            z, v = centre32(single(k) * 2.0**-31)
-            if v < ONE["EDGE32"]:
+            z, y = centre32(single(k) * 2.0**-31)
+            if y > ONE["EDGE32"]:
                 z = tail32(2**31 - 1 - k) if k >= 0 else -tail32(2**31 + k)
             return scaled(z, single)
 
@@ -205,7 +213,10 @@ def law(method: str, arguments: dict[str, Any]) -> tuple[int, str, Any]:
         high if math.isinf(high) else mean + stddev * high,
         dtype,
     )
-    clip = lambda value: min(max(to(value), lo), hi)  # noqa: E731
+
+    def clip(value: float) -> float:
+        return min(max(to(value), lo), hi)
+
     if low >= 1.7 or high <= -1.7:
         sign, a, b = (1, low, high) if low > 0 else (-1, -high, -low)
         a, b = min(a, 1e100), min(b, 1e100)
@@ -228,7 +239,7 @@ def law(method: str, arguments: dict[str, Any]) -> tuple[int, str, Any]:
 
         def centre(word: int) -> float:
             x = single(single(single(signed(word, 32)) * step) + single(middle))
-            return clip(scaled(centre32(x)[0], single))
+            return clip(scaled(centre32(x, "INNER32")[0], single))
 
         return 32, dtype, centre
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import keras_inits as ki
 import pytest
+
+import keras_inits as ki
 from keras_inits.registry import CATALOGUE
 
 HERE = Path(__file__).parent

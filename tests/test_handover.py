@@ -1,4 +1,4 @@
-"""Arrays become tensors of the backend with the same values, and large ones with the same memory."""
+"""Arrays become tensors of the backend with the same values, drawn ones with the same memory."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ def test_values_and_dtype(shape, dtype):
     np.testing.assert_array_equal(read(keras.ops.cast(tensor, "float32")), expected)
 
 
-def test_large_draws_are_not_copied():
-    array = DefaultStream(0).normal((300, 301))
+@pytest.mark.parametrize("shape", [(2, 3), (300, 301)])
+def test_draws_are_not_copied(shape):
+    array = DefaultStream(0).normal(shape)
     tensor = to_tensor(array)
     array[0, 0] = 77.0
     assert read(tensor)[0, 0] == 77.0

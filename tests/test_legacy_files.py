@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import to_numpy
+
 from keras_inits.legacy.files import legacy_load_model
 from keras_inits.legacy.layers import hard_sigmoid, upgrade_model
 
@@ -78,7 +79,7 @@ def test_old_meanings_stay(tmp_path: Path) -> None:
     gru = _layer(model, "gru_1")
     assert gru.reset_after is False
     assert gru.cell.recurrent_activation is hard_sigmoid
-    assert [layer.name for layer in model.layers][0] == "conv1d_1"
+    assert model.layers[0].name == "conv1d_1"
     assert model.input_shape == (None, 9, 4)
     # Every hidden output matters: the recorded model ends in a kernel of zeros.
     hidden = keras.Model(model.inputs, model.layers[-2].output)
@@ -139,15 +140,21 @@ def test_a_layer_that_is_gone_is_named(tmp_path: Path) -> None:
 
 def test_an_argument_that_is_gone_is_named(tmp_path: Path) -> None:
     path = _edited(
-        tmp_path, lambda layers: layers[4]["config"].update(time_major=True), "tfkeras_115_conv_lstm"
+        tmp_path,
+        lambda layers: layers[4]["config"].update(time_major=True),
+        "tfkeras_115_conv_lstm",
     )
-    with pytest.raises(ValueError, match=r"layer 'lstm' \(LSTM\).*Keras 3 lost, got time_major=True"):
+    with pytest.raises(
+        ValueError, match=r"layer 'lstm' \(LSTM\).*Keras 3 lost, got time_major=True"
+    ):
         legacy_load_model(path)
 
 
 def test_what_keras_refuses_is_named(tmp_path: Path) -> None:
     path = _edited(tmp_path, lambda layers: layers[1]["config"].update(units=-3))
-    with pytest.raises(ValueError, match=r"layer 'dense_1' \(Dense\) of edited.json cannot be made"):
+    with pytest.raises(
+        ValueError, match=r"layer 'dense_1' \(Dense\) of edited.json cannot be made"
+    ):
         legacy_load_model(path)
 
 
@@ -210,7 +217,10 @@ def test_the_upgrade_is_pure() -> None:
 
 
 def _sequential(*layers: tuple[str, dict[str, Any]]) -> dict[str, Any]:
-    return {"class_name": "Sequential", "config": [{"class_name": c, "config": k} for c, k in layers]}
+    return {
+        "class_name": "Sequential",
+        "config": [{"class_name": c, "config": k} for c, k in layers],
+    }
 
 
 @pytest.mark.parametrize(
@@ -264,7 +274,12 @@ def _sequential(*layers: tuple[str, dict[str, Any]]) -> dict[str, Any]:
                 (
                     "DepthwiseConv2D",
                     {
-                        **{"name": "c", "kernel_size": 3, "groups": 1, "kernel_initializer": "zeros"},
+                        **{
+                            "name": "c",
+                            "kernel_size": 3,
+                            "groups": 1,
+                            "kernel_initializer": "zeros",
+                        },
                         "batch_input_shape": [2, 8, 8, 2],
                     },
                 ),

@@ -11,11 +11,12 @@ import keras
 import numpy as np
 import pytest
 from conftest import to_numpy
+from scipy import stats
+
 from keras_inits import keras1
 from keras_inits.legacy.keras1 import NAMES
 from keras_inits.registry import CATALOGUE
 from keras_inits.streams import Keras1Stream
-from scipy import stats
 
 DATA = Path(__file__).parent / "data" / "keras1"
 
@@ -28,10 +29,19 @@ def _recorded(backend: str) -> list[tuple[dict[str, Any], np.ndarray | None]]:
 
 
 def _draw(case: dict[str, Any], backend: str) -> np.ndarray:
-    cls = NAMES[case["initialization"]]
-    seed = {"seed": Keras1Stream(case["seed"], backend=backend)} if cls.random else {}
-    scheme = cls(**case["kwargs"], **seed)
-    return keras.ops.convert_to_numpy(scheme(case["shape"], dtype=case.get("floatx", "float32")))
+    # As a NumPy array: JAX has no float64 by default.
+    scheme = NAMES[case["initialization"]](**case["kwargs"])
+    stream = Keras1Stream(case["seed"], backend=backend)
+    return scheme.draw(case["shape"], stream, case.get("floatx", "float32"))
+
+
+def test_a_call_gives_the_same() -> None:
+    with np.load(DATA / "initial_values.npz") as arrays:
+        for name in ("uniform", "he_normal", "glorot_uniform"):
+            called = NAMES[name](seed=Keras1Stream(1337))((64, 32))
+            np.testing.assert_array_equal(
+                keras.ops.convert_to_numpy(called), arrays[f"{name}__64x32"]
+            )
 
 
 def _ulps(a: np.ndarray, b: np.ndarray) -> float:
@@ -84,7 +94,7 @@ def test_draws_as_many_numbers_as_keras1() -> None:
         if array is not None and cls.random:
             stream = Keras1Stream(case["seed"])
             cls(**case["kwargs"], seed=stream)(case["shape"], dtype=case["dtype"])
-            # The golden number is the generator's next standard normal.
+            # The recorded number is the generator's next standard normal.
             assert stream.normal((), dtype="float64") == case["generator_after"]["next_normal"]
 
 
@@ -150,11 +160,15 @@ def test_a_negative_scale_mirrors() -> None:
 
 
 def test_errors_name_the_class_and_the_argument() -> None:
-    with pytest.raises(ValueError, match=r"HeNormal: dim_ordering must be one of 'tf', 'th', got 'x'"):
+    with pytest.raises(
+        ValueError, match=r"HeNormal: dim_ordering must be one of 'tf', 'th', got 'x'"
+    ):
         keras1.HeNormal(dim_ordering="x")((3, 3, 4, 8))
     with pytest.raises(TypeError, match="HeNormal: dim_ordering must be 'tf' or 'th', got 1"):
         keras1.HeNormal(dim_ordering=1)
-    with pytest.raises(ValueError, match=r"Identity: shape must be that of a 2D square matrix.*\(3, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"Identity: shape must be that of a 2D square matrix.*\(3, 4\)"
+    ):
         keras1.Identity()((3, 4))
     with pytest.raises(ValueError, match="Orthogonal: shape must be of rank 2 or more"):
         keras1.Orthogonal()((3,))
@@ -171,7 +185,9 @@ def test_names_and_configs() -> None:
         assert CATALOGUE[registered].strings == (registered, f"keras1>{string}")
         assert keras.saving.get_registered_name(cls) == registered
         for identifier in CATALOGUE[registered].strings:
-            assert type(keras.layers.Dense(2, kernel_initializer=identifier).kernel_initializer) is cls
+            assert (
+                type(keras.layers.Dense(2, kernel_initializer=identifier).kernel_initializer) is cls
+            )
         arguments = {"dim_ordering": "th"} | ({"seed": 5} if cls.random else {})
         scheme = cls(**arguments)
         config = json.loads(json.dumps(keras.saving.serialize_keras_object(scheme)))

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import to_numpy
+
 from keras_inits import keras1
 from keras_inits.legacy.keras1 import NAMES
 from keras_inits.legacy.scope import legacy_scope
@@ -71,7 +72,12 @@ STDDEV = math.sqrt(2 / 900)  # of he_normal for 900 inputs
 
 @pytest.mark.parametrize(
     ("era", "spread", "largest"),
-    [("keras1", 1.0, None), ("keras2.0", 0.8796, 2.0), ("keras2", 1.0, 2.2737), ("tf1", 1.0, 2.2737)],
+    [
+        ("keras1", 1.0, None),
+        ("keras2.0", 0.8796, 2.0),
+        ("keras2", 1.0, 2.2737),
+        ("tf1", 1.0, 2.2737),
+    ],
 )
 def test_he_normal_has_the_law_of_its_era(era: str, spread: float, largest: float | None) -> None:
     with legacy_scope(era):
@@ -96,7 +102,10 @@ def test_the_gain_of_an_identity_survives_saving(tmp_path: Path) -> None:
     with legacy_scope("tf1"):
         layer = keras.layers.Dense(
             4,
-            kernel_initializer={"class_name": "Identity", "config": {"gain": 0.5, "dtype": "float32"}},
+            kernel_initializer={
+                "class_name": "Identity",
+                "config": {"gain": 0.5, "dtype": "float32"},
+            },
         )
     model = keras.Sequential([keras.Input((4,)), layer])
     model.save(tmp_path / "m.keras")
@@ -186,9 +195,9 @@ def test_no_spelling_is_taken_already() -> None:
 
 
 def test_unknown_era() -> None:
-    with pytest.raises(ValueError, match="legacy_scope: era must be one of 'keras1'.*got 'keras4'"):
-        with legacy_scope("keras4"):
-            pass
+    message = "legacy_scope: era must be one of 'keras1'.*got 'keras4'"
+    with pytest.raises(ValueError, match=message), legacy_scope("keras4"):
+        pass
 
 
 @pytest.mark.once
@@ -283,4 +292,3 @@ def test_eras_of_versions() -> None:
         "3.10.0": "keras3",
     }
     assert {version: era_of(version) for version in eras} == eras
-

@@ -119,6 +119,6 @@ def test_speed_on_resnet50():
     walking, drawing = seconds(lambda: walk(model)), seconds(lambda: initialize(model, seed=0))
     building = seconds(lambda: build(weights=None))
     print(f"build {building:.2f} s, initialize {drawing:.2f} s, walk {walking:.3f} s")
-    assert walking < 0.1 * drawing
-    # PyTorch creates its kernels without filling them through the host; a draw has to.
-    assert drawing < building * (2 if keras.backend.backend() != "tensorflow" else 1)
+    # Measured 0.2 to 0.7 and 0.03 to 0.1; the margins are for a machine that does other things.
+    assert drawing < 1.25 * building
+    assert walking < 0.15 * drawing

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import keras_inits as ki
 import numpy as np
 import pytest
 from cases import ONE_EACH
+
+import keras_inits as ki
 from keras_inits.models.reloadable import check_reloadable
 
 L = keras.layers
@@ -83,7 +84,10 @@ def _reason(initializer: Any) -> str:
         (Unregistered(), "class Unregistered is not registered"),
         (plain, "function plain is not registered"),
         (lambda shape, dtype=None: keras.ops.zeros(shape, dtype), "a lambda"),
-        (np.zeros((4, 4), "float32"), r"a closure over an array of shape \(4, 4\): use .*FromArray"),
+        (
+            np.zeros((4, 4), "float32"),
+            r"a closure over an array of shape \(4, 4\): use .*FromArray",
+        ),
         (Forgetful(2.0), "comes back different: scale=2.0 becomes 1.0"),
         (Needy(2.0), "does not come back from its config"),
         (NoJson(), "config is not JSON"),
@@ -99,7 +103,14 @@ def test_what_does_not_come_back(initializer: Any, reason: str) -> None:
 
 @pytest.mark.parametrize(
     "initializer",
-    [registered, "he_normal", Forgetful(), I.HeNormal(seed=3), I.RandomNormal(seed=4), "xavier_normal"],
+    [
+        registered,
+        "he_normal",
+        Forgetful(),
+        I.HeNormal(seed=3),
+        I.RandomNormal(seed=4),
+        "xavier_normal",
+    ],
     ids=str,
 )
 def test_what_comes_back(initializer: Any) -> None:

@@ -75,10 +75,10 @@ import numpy
 umath = numpy._core._multiarray_umath
 assert not any(umath.__cpu_features__.get(name) for name in sys.argv[1].split()), "still on"
 from test_stream_default import CASES, DefaultStream, digest, drawn
-big = DefaultStream(3).normal((700, 700))
+big = DefaultStream(3).normal((900, 900))
 child = os.fork()
 if not child:  # the pool's threads are gone here
-    os._exit(0 if (DefaultStream(3).normal((700, 700)) == big).all() else 1)
+    os._exit(0 if (DefaultStream(3).normal((900, 900)) == big).all() else 1)
 assert os.waitpid(child, 0)[1] == 0, "another answer after a fork"
 print(json.dumps([digest(big), *(digest(drawn(case)) for case in CASES)]))
 """
@@ -94,7 +94,7 @@ def test_same_bits_without_vector_instructions_and_after_a_fork():
         NPY_DISABLE_CPU_FEATURES=" ".join(on),
         KERAS_INITS_THREADS="2",
     )
-    expected = [digest(DefaultStream(3).normal((700, 700))), *(c["sha256"] for c in CASES)]
+    expected = [digest(DefaultStream(3).normal((900, 900))), *(c["sha256"] for c in CASES)]
     assert json.loads(out.splitlines()[-1]) == expected
 
 
@@ -109,7 +109,7 @@ LAWS = {
 
 
 @pytest.mark.parametrize("law", LAWS)
-@pytest.mark.parametrize("shape", [(), (5,), (200_000,), (3, 70_000), (513, 700), (5, 6, 4, 1111)])
+@pytest.mark.parametrize("shape", [(), (5,), (300_000,), (3, 90_000), (513, 700), (5, 6, 4, 2222)])
 def test_a_block_is_a_block_of_the_whole(law, shape):
     whole = LAWS[law](DefaultStream(1), shape)
     rng = np.random.default_rng(0)
@@ -124,7 +124,7 @@ def test_a_block_is_a_block_of_the_whole(law, shape):
 
 @pytest.mark.parametrize(("parts", "most"), [((8, 1), 1), ((1, 8), 1), ((4, 2), 1), ((3, 3), 1.6)])
 def test_a_block_draws_its_tiles_only(parts, most, monkeypatch):
-    shape, words = (2048, 2048), []
+    shape, words = (2048, 4096), []  # of tiles of 256 x 512
     draw = tiles.raw_words
     monkeypatch.setattr(
         tiles, "raw_words", lambda key, tile, n: words.append((tile, n)) or draw(key, tile, n)
@@ -136,7 +136,7 @@ def test_a_block_draws_its_tiles_only(parts, most, monkeypatch):
         ]
         stream.uniform(shape, index=tuple(slice(*edge) for edge in edges))
     assert {tile for tile, _ in words} == set(range(64))
-    assert 2 * sum(n for _, n in words) <= most * 2048**2
+    assert 2 * sum(n for _, n in words) <= most * 2**23
 
 
 def test_a_draw_needs_little_beside_its_result():
@@ -151,11 +151,11 @@ def test_a_draw_needs_little_beside_its_result():
 
 def test_many_threads_may_draw_at_once(monkeypatch):
     monkeypatch.setenv("KERAS_INITS_THREADS", "2")
-    expected = [DefaultStream(seed).normal((600, 500)) for seed in range(6)]
+    expected = [DefaultStream(seed).normal((900, 800)) for seed in range(6)]
     found = [None] * 6
 
     def draw(seed):
-        found[seed] = DefaultStream(seed).normal((600, 500))
+        found[seed] = DefaultStream(seed).normal((900, 800))
 
     workers = [threading.Thread(target=draw, args=(seed,)) for seed in range(6)]
     for worker in workers:
@@ -207,13 +207,16 @@ def test_normal_quantile_in_single():
     bits = edges("float32", 32)
     k = bits.view(np.int32).astype(float)
     z = run(laws.normal(0.0, 1.0, "float32"), bits, "float32")
-    x = k.astype(np.float32) * 2.0**-31  # the centre rounds its uniform to 24 bits
-    exact = np.where(
-        np.abs(k) < 0.9 * 2**31,
-        math.sqrt(2) * special.erfinv(x),
-        np.sign(k + 0.5) * -special.ndtri((2.0**31 - np.abs(k + 0.5)) * 2.0**-32),
-    )
-    np.testing.assert_allclose(z, exact, rtol=8e-7)
+    tail = np.sign(k + 0.5) * -special.ndtri((2.0**31 - np.abs(k + 0.5)) * 2.0**-32)
+
+    def exact(x):
+        return np.where(np.abs(k) < 0.9 * 2**31, math.sqrt(2) * special.erfinv(x), tail)
+
+    np.testing.assert_allclose(z, exact(k * 2.0**-31), rtol=1e-6)
+    centre = np.abs(k) < 0.984 * 2**31  # where x = 2p - 1 is rounded to single first
+    x = (k * 2.0**-31).astype(np.float32).astype(float)
+    np.testing.assert_allclose(z[centre], math.sqrt(2) * special.erfinv(x[centre]), rtol=4e-7)
+    np.testing.assert_allclose(z[~centre], tail[~centre], rtol=7e-7)
     assert z.max() == -z.min() == pytest.approx(-special.ndtri(2.0**-33), rel=2e-7)
 
 
@@ -247,7 +250,7 @@ def test_truncation_is_never_left(low, high, mean, stddev, dtype):
     assert values.min() >= (mean + stddev * low)
     assert values.max() <= (mean + stddev * high)
     if (low, high) == (-2, 2):  # and reaches to its bounds
-        rounding = 2.0**-22 * (abs(mean) + 2 * stddev)
+        rounding = 2.0**-21 * (abs(mean) + 2 * stddev)
         assert values.min() == pytest.approx(mean - 2 * stddev, abs=rounding)
         assert values.max() == pytest.approx(mean + 2 * stddev, abs=rounding)
 
@@ -351,8 +354,8 @@ def test_permutations_law():
 
 def test_tiles_children_seeds_laws_and_shapes_are_uncorrelated():
     stream, n = DefaultStream(16), 256
-    whole = stream.normal((4 * n, 2 * n))
-    parts = [whole[i : i + n, j : j + n] for i in range(0, 4 * n, n) for j in (0, n)]
+    whole = stream.normal((4 * n, 4 * n))  # two tiles side by side, four one above another
+    parts = [whole[i : i + n, j : j + n] for i in range(0, 4 * n, n) for j in (0, 2 * n)]
     parts += [stream.child(key).normal((n, n)) for key in ("a", "b", 0, 1, "0")]
     parts += [stream.child("a", "b").normal((n, n)), stream.child("ab").normal((n, n))]
     parts += [DefaultStream(seed).normal((n, n)) for seed in (0, 1, 17, 2**64 - 1)]
@@ -379,8 +382,8 @@ def test_shapes_without_entries_and_without_axes():
         )
 
 
-def test_large_arrays_are_aligned():
-    for shape in ((300, 300), (2**20,)):
+def test_arrays_are_aligned():
+    for shape in ((3,), (300, 300), (2**20,)):
         assert DefaultStream(0).uniform(shape).ctypes.data % 64 == 0
 
 

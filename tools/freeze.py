@@ -21,11 +21,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-import keras
-import keras_inits as ki
-from cases import ONE_EACH
-from keras_inits import keras1
-from keras_inits.registry import CATALOGUE
+# The path must be set first, to run from a checkout.
+import keras  # noqa: E402
+from cases import ONE_EACH  # noqa: E402
+
+import keras_inits as ki  # noqa: E402
+from keras_inits import keras1  # noqa: E402
+from keras_inits.registry import CATALOGUE  # noqa: E402
 
 SEED = 3
 L = keras.layers
@@ -64,9 +66,10 @@ def file_name(key: str) -> str:
 def write(target: Path) -> None:
     """All schemes of the catalogue into one archive."""
     assert keras1.HeNormal, "registers Keras 1's classes"
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(
-        target, "w", zipfile.ZIP_LZMA
-    ) as archive:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        zipfile.ZipFile(target, "w", zipfile.ZIP_LZMA) as archive,
+    ):
         for key in sorted(CATALOGUE):
             keras.backend.clear_session(free_memory=False)
             model = model_of(key)
@@ -79,6 +82,7 @@ def write(target: Path) -> None:
 
 
 def main() -> None:
+    """Write the set of the current version."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--replace", action="store_true", help="write an existing set anew")
     default = ROOT / "tests" / "frozen" / f"{ki.__version__}.zip"
@@ -87,7 +91,9 @@ def main() -> None:
     if arguments.output.exists() and not arguments.replace:
         parser.error(f"{arguments.output.name} exists; a released set must stay as it is")
     write(arguments.output)
-    print(f"{arguments.output.name}: {len(CATALOGUE)} schemes, {arguments.output.stat().st_size} bytes")
+    print(
+        f"{arguments.output.name}: {len(CATALOGUE)} schemes, {arguments.output.stat().st_size} bytes"
+    )
 
 
 if __name__ == "__main__":

@@ -75,12 +75,12 @@ def page() -> str:
     parts = [HEAD, "## Keras: strings\n", _by_period(KERAS)]
     parts += ["## Keras: with arguments\n", _by_period(KERAS_CLASSES), FILES]
     parts += [
-        '## PyTorch: `torch.nn.init`\n\nA PyTorch weight is (outputs, inputs, field...), Keras\'s (field..., inputs, outputs); '
+        "## PyTorch: `torch.nn.init`\n\nA PyTorch weight is (outputs, inputs, field...), Keras's (field..., inputs, outputs); "
         "the laws below are for the weight\nof the layer. `seed=keras_inits.TorchStream(0)` replays the numbers of "
         "`torch.manual_seed(0)`.\n",
         _plain(TORCH),
         '## JAX: `jax.nn.initializers`\n\n"normal" in a name is cut at 2 sigma here as in Keras 3, but in `normal` and '
-        "`variance_scaling(..., \"normal\")`.\n",
+        '`variance_scaling(..., "normal")`.\n',
         _plain(JAX),
     ]
     return "\n".join(parts)
@@ -105,7 +105,9 @@ def _by_period(meanings: Iterable[Meaning]) -> str:
 
 
 def _plain(meanings: Iterable[Meaning]) -> str:
-    return _table(["name", "law", "now"], [f"| `{m.name}` | {m.law} | `{m.now}` |" for m in meanings])
+    return _table(
+        ["name", "law", "now"], [f"| `{m.name}` | {m.law} | `{m.now}` |" for m in meanings]
+    )
 
 
 def _measured(meaning: Meaning) -> str:

@@ -50,7 +50,7 @@ MUTANTS = [
     ("schemes/identity.py", "/ math.sqrt(order)", "/ order", f"{STRUCTURED} -k zero"),
     ("schemes/identity.py", "(extent - 1) // 2", "extent // 2", f"{STRUCTURED} -k dirac"),
     ("schemes/orthogonal.py", "q *= q.dtype.type(gain)", "q *= q.dtype.type(gain * gain)", f"{STRUCTURED} -k orthogonal"),
-    ("streams/placement.py", "np.clip(rounded, low, high)", "rounded", "test_laws.py -k support"),
+    ("streams/placement.py", "return np.minimum(np.maximum(rounded, low), high)", "return rounded", "test_laws.py -k support"),
 ]  # fmt: skip
 
 

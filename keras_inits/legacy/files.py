@@ -65,7 +65,9 @@ def legacy_load_model(
     try:
         config = upgrade_model(config, era)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ValueError(f"{_OWNER}: {path.name} must hold a model's config, got {error!r}") from error
+        raise ValueError(
+            f"{_OWNER}: {path.name} must hold a model's config, got {error!r}"
+        ) from error
     _check_classes(config, custom_objects)
     model = _build(path, config, custom_objects, safe_mode)
     source = weights or (path if _is_hdf5(path) else None)
@@ -205,7 +207,9 @@ def _build(
                     f"{_OWNER}: layer {layer['config'].get('name')!r} ({layer['class_name']}) of "
                     f"{path.name} cannot be made by Keras {keras.__version__}: {reason}"
                 ) from cause
-        raise ValueError(f"{_OWNER}: {path.name} holds no model that Keras builds: {error}") from error
+        raise ValueError(
+            f"{_OWNER}: {path.name} holds no model that Keras builds: {error}"
+        ) from error
     if not isinstance(model, keras.Model):
         raise ValueError(f"{_OWNER}: path must be a model's file, got a {config['class_name']!r}")
     return model
@@ -230,7 +234,9 @@ def _flip_kernels(model: keras.Model) -> None:
         for kernel in (layer.kernel, getattr(layer, "recurrent_kernel", None)):
             if kernel is not None and id(kernel) not in flipped:
                 flipped.add(id(kernel))
-                kernel.assign(keras.ops.flip(kernel.value, axis=tuple(range(len(kernel.shape) - 2))))
+                kernel.assign(
+                    keras.ops.flip(kernel.value, axis=tuple(range(len(kernel.shape) - 2)))
+                )
 
 
 def _all_layers(layer: keras.Layer) -> Iterator[keras.Layer]:

@@ -3,60 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from keras_inits import checks
-from keras_inits.base import Scheme, check_seed
+from keras_inits.base import Scheme
 from keras_inits.haar import haar
-from keras_inits.legacy.keras1_fans import ORDERINGS, fans
+from keras_inits.legacy.keras1_base import ByFans, Keras1Scheme, Scaled
 from keras_inits.registry import register
-from keras_inits.streams import Keras1Stream, Stream
+from keras_inits.streams import Stream
 from keras_inits.streams.placement import numpy_dtype
 from keras_inits.streams.stream import Index
 
 PACKAGE = "keras1"
 SOURCE = "Keras 1.2.2, keras/initializations.py"
 
-class _Keras1(Scheme):
-    """What all eleven share. `dim_ordering` matters to fans of ranks 4 and 5 alone."""
-
-    dim_ordering: str
-
-    def _set_ordering(self, dim_ordering: str) -> None:
-        if not isinstance(dim_ordering, str):
-            expected = "'tf' or 'th'"
-            raise checks.type_error(type(self).__name__, "dim_ordering", expected, dim_ordering)
-        self.dim_ordering = dim_ordering
-
-    def _filler(
-        self, shape: tuple[int, ...], dtype: str, stream: Stream | None
-    ) -> Callable[[Index], np.ndarray]:
-        if dtype != "float16" or not isinstance(stream, Keras1Stream):
-            return super()._filler(shape, dtype, stream)
-        # Keras 1 rounded to float16 once, or had TensorFlow draw in it.
-        whole = self.values(shape, dtype, stream)
-        return lambda index: whole if index is None else np.ascontiguousarray(whole[index])
-
-
-class _Scaled(_Keras1):
-    """A law with an argument `scale`, any finite number: as in Keras 1, a negative one mirrors it."""
-
-    def __init__(self, scale: float = 0.05, seed: Any = None, dim_ordering: str = "tf") -> None:
-        self.scale = checks.number(type(self).__name__, "scale", scale)
-        self.seed = check_seed(type(self).__name__, seed)
-        self._set_ordering(dim_ordering)
-
-    def _spread(self, stream: Stream) -> float:
-        # Mirrored numbers have the same law, so only a replay has to tell.
-        return self.scale if stream.sequential else abs(self.scale)
-
 
 @register(law="U(-scale, scale)", source=SOURCE, package=PACKAGE)
-class Uniform(_Scaled):
-    """U(-scale, scale): Keras 1's `uniform`.
+class Uniform(Scaled):
+    """U(-scale, scale): Keras 1's `uniform`. `scale` is any finite number, 0.05 by default.
 
     >>> x = Uniform(seed=0)((100, 100))
     >>> round(float(x.max()), 2)
@@ -74,7 +41,7 @@ class Uniform(_Scaled):
 
 
 @register(law="N(0, scale^2)", source=SOURCE, package=PACKAGE)
-class Normal(_Scaled):
+class Normal(Scaled):
     """N(0, scale^2), not truncated: Keras 1's `normal`.
 
     With Theano a negative `scale` was, and in its replay is, a ValueError at the call.
@@ -90,44 +57,8 @@ class Normal(_Scaled):
         return stream.normal(shape, 0.0, self._spread(stream), dtype, index)
 
 
-class _ByFans(_Keras1):
-    """A law whose variance is `numerator` over a fan, or over the sum of both."""
-
-    numerator: ClassVar[float]
-    both: ClassVar[bool] = False
-    normal: ClassVar[bool] = False
-
-    def __init__(self, seed: Any = None, dim_ordering: str = "tf") -> None:
-        self.seed = check_seed(type(self).__name__, seed)
-        self._set_ordering(dim_ordering)
-
-    def scale(self, shape: Sequence[int]) -> float:
-        """The standard deviation of a normal law, the bound of a uniform one."""
-        fan_in, fan_out = fans(shape, self.dim_ordering)
-        fan = fan_in + fan_out if self.both else fan_in
-        return math.sqrt(self.numerator / fan) if fan else 0.0
-
-    def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
-        dims = super().check_shape(shape)
-        if len(dims) in (4, 5):
-            checks.one_of(type(self).__name__, "dim_ordering", self.dim_ordering, ORDERINGS)
-        return dims
-
-    def support(self, shape: tuple[int, ...]) -> tuple[float, float] | None:
-        bound = self.scale(shape)
-        return None if self.normal else (-bound, bound)
-
-    def values(
-        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
-    ) -> np.ndarray:
-        scale = self.scale(shape)
-        if self.normal:
-            return stream.normal(shape, 0.0, scale, dtype, index)
-        return stream.uniform(shape, -scale, scale, dtype, index)
-
-
 @register(law="U(-L, L), L = sqrt(3/fan_in)", source=SOURCE, package=PACKAGE)
-class LecunUniform(_ByFans):
+class LecunUniform(ByFans):
     """U(-L, L), L = sqrt(3/fan_in), with Keras 1's fans.
 
     >>> x = LecunUniform(seed=0)((300, 200))
@@ -139,7 +70,7 @@ class LecunUniform(_ByFans):
 
 
 @register(law="N(0, 2/(fan_in + fan_out))", source=SOURCE, package=PACKAGE)
-class GlorotNormal(_ByFans):
+class GlorotNormal(ByFans):
     """N(0, 2/(fan_in + fan_out)), not truncated, with Keras 1's fans.
 
     >>> x = GlorotNormal(seed=0)((100, 100))
@@ -151,7 +82,7 @@ class GlorotNormal(_ByFans):
 
 
 @register(law="U(-L, L), L = sqrt(6/(fan_in + fan_out))", source=SOURCE, package=PACKAGE)
-class GlorotUniform(_ByFans):
+class GlorotUniform(ByFans):
     """U(-L, L), L = sqrt(6/(fan_in + fan_out)), with Keras 1's fans.
 
     >>> x = GlorotUniform(seed=0)((300, 300))
@@ -163,7 +94,7 @@ class GlorotUniform(_ByFans):
 
 
 @register(law="N(0, 2/fan_in)", source=SOURCE, package=PACKAGE)
-class HeNormal(_ByFans):
+class HeNormal(ByFans):
     """N(0, 2/fan_in), not truncated, with Keras 1's fans.
 
     >>> x = HeNormal(seed=0)((200, 100))
@@ -175,7 +106,7 @@ class HeNormal(_ByFans):
 
 
 @register(law="U(-L, L), L = sqrt(6/fan_in)", source=SOURCE, package=PACKAGE)
-class HeUniform(_ByFans):
+class HeUniform(ByFans):
     """U(-L, L), L = sqrt(6/fan_in), with Keras 1's fans.
 
     >>> x = HeUniform(seed=0)((600, 100))
@@ -187,7 +118,7 @@ class HeUniform(_ByFans):
 
 
 @register(law="scale * Haar-distributed Q", source=SOURCE, package=PACKAGE)
-class Orthogonal(_Scaled):
+class Orthogonal(Scaled):
     """scale times a Haar-distributed Q of shape (shape[0], product of the rest), reshaped.
 
     Keras 2 and later flatten the other way, to (product of all axes but the last, last): the same
@@ -209,14 +140,16 @@ class Orthogonal(_Scaled):
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
     ) -> np.ndarray:
         if stream.sequential:
-            return stream.orthogonal(shape, self.scale, dtype)  # type: ignore[attr-defined]
+            return stream.orthogonal(shape, self.scale, dtype)
         q = haar(shape[0], math.prod(shape[1:]), stream, dtype)
         return (q * q.dtype.type(self.scale)).reshape(shape)
 
 
 @register(law="scale * I", source=SOURCE, package=PACKAGE)
-class Identity(_Keras1):
-    """scale times the identity matrix. ValueError at the call unless the shape is square, rank 2.
+class Identity(Keras1Scheme):
+    """`scale`, any finite number, times the identity matrix.
+
+    ValueError at the call unless the shape is square, rank 2.
 
     >>> float(Identity(0.5)((3, 3)).sum())
     1.5
@@ -242,7 +175,7 @@ class Identity(_Keras1):
         return (self.scale * np.identity(shape[0])).astype(numpy_dtype(dtype))
 
 
-class _Filled(_Keras1):
+class _Filled(Keras1Scheme):
     random = False
     entry: ClassVar[int]
 

@@ -32,7 +32,7 @@ def hard_sigmoid(x: Any) -> Any:
 
 
 # Activations whose name means another function now, and what to write instead.
-_ACTIVATIONS = {
+_ACTIVATIONS: dict[str, Any] = {
     # Written out: Keras's own serializer would import tensorflow, whatever the backend.
     "hard_sigmoid": {
         "module": "builtins",
@@ -53,10 +53,12 @@ def upgrade_model(config: dict[str, Any], era: str) -> dict[str, Any]:
     argument that has no counterpart.
     """
     inner = config["config"]
-    if not isinstance(config["class_name"], str) or not isinstance(inner, (dict, list)):
-        raise TypeError(f"upgrade_model: config must be a layer's, got one of {config['class_name']!r}")
-    if config["class_name"] == "Sequential":
+    if config["class_name"] == "Sequential" and isinstance(inner, (dict, list)):
         return _named(config, "keras", _sequential(config, era))
+    if not isinstance(config["class_name"], str) or not isinstance(inner, dict):
+        raise TypeError(
+            f"upgrade_model: config must be a layer's, got one of {config['class_name']!r}"
+        )
     if config["class_name"] in _MODELS:
         inner = _from_first_call(inner)
         inner["layers"] = [upgrade_model(layer, era) for layer in inner["layers"]]
@@ -69,7 +71,7 @@ def _named(
 ) -> dict[str, Any]:
     """The node around a config, with what Keras 3 looks its class up by."""
     name = name or config["class_name"]
-    kept = {key: config[key] for key in ("name", "inbound_nodes") if key in config}
+    kept: dict[str, Any] = {key: config[key] for key in ("name", "inbound_nodes") if key in config}
     registered = None if module else config.get("registered_name") or name
     return {
         "module": module,
@@ -101,7 +103,9 @@ def _from_first_call(inner: dict[str, Any]) -> dict[str, Any]:
             return [value[0], value[1] - 1, *value[2:]]
         return [shifted(item) for item in value]
 
-    nodes = ({**layer, "inbound_nodes": shifted(layer["inbound_nodes"])} for layer in inner["layers"])
+    nodes = (
+        {**layer, "inbound_nodes": shifted(layer["inbound_nodes"])} for layer in inner["layers"]
+    )
     return {**inner, "layers": list(nodes), "output_layers": shifted(inner["output_layers"])}
 
 
@@ -133,7 +137,7 @@ def _sequential(config: dict[str, Any], era: str) -> dict[str, Any]:
     if isinstance(inner, list):  # before 2.2.3
         inner = {"name": config.get("name", "sequential"), "layers": inner}
     layers = [upgrade_model(layer, era) for layer in inner["layers"]]
-    first = inner["layers"][0] if layers else {"class_name": "InputLayer"}
+    first: dict[str, Any] = inner["layers"][0] if layers else {"class_name": "InputLayer"}
     shape = None if first["class_name"] in ("InputLayer", *_MODELS) else _input_shape(first)
     if shape is not None:
         wrapped = first["config"].get("layer", first)["config"]
@@ -186,8 +190,10 @@ def _argument(key: str, value: Any, era: str) -> Any:
         return _ACTIVATIONS.get(plain, value) if isinstance(plain, str) else value
     if key == "dtype" and isinstance(value, dict):  # a policy
         return value.get("config", {}).get("name")
-    if isinstance(value, dict) and isinstance(value.get("config"), dict) and key.endswith(
-        ("layer", "cell")
+    if (
+        isinstance(value, dict)
+        and isinstance(value.get("config"), dict)
+        and key.endswith(("layer", "cell"))
     ):
         return upgrade_model(value, era)
     if key == "cells" and isinstance(value, list):

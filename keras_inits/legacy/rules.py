@@ -10,14 +10,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from keras_inits import checks
-from keras_inits.base import Scheme, check_seed
-from keras_inits.legacy.keras1 import NAMES, PACKAGE
-from keras_inits.registry import get, register
+from keras_inits.legacy.keras1 import NAMES
 from keras_inits.schemes.orthogonal import Orthogonal
-from keras_inits.schemes.recurrent import ForgetGateBias, Gated, draw_from
+from keras_inits.schemes.recurrent import ForgetGateBias, Gated
 from keras_inits.schemes.variance_scaling import (
     GlorotNormal,
     GlorotUniform,
@@ -25,8 +21,6 @@ from keras_inits.schemes.variance_scaling import (
     HeUniform,
     LecunUniform,
 )
-from keras_inits.streams import Stream
-from keras_inits.streams.stream import Index
 
 Pairs = list[tuple[str, Any]]
 Axes = tuple[list[int], list[int]]
@@ -39,31 +33,6 @@ _BY_FANS: dict[str, type] = {
     "he_normal": HeNormal,
     "he_uniform": HeUniform,
 }
-
-
-@register(law="initializer at the forget gate, 0 elsewhere", source="Keras 1.2.2", package=PACKAGE)
-class ForgetBias(Scheme):
-    """The bias of Keras 1's LSTM: `initializer` at the forget gate, 0 at the other three.
-
-    Gates as Keras 3 orders them. ValueError at the call for a shape other than (4 units,).
-    """
-
-    min_rank = max_rank = 1
-    elementwise = False
-
-    def __init__(self, initializer: Any = "keras1>one", seed: Any = None) -> None:
-        self.initializer = get(initializer)
-        self.seed = check_seed("ForgetBias", seed)
-
-    def values(
-        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
-    ) -> np.ndarray:
-        if shape[0] % 4:
-            raise checks.value_error("ForgetBias", "shape", "(4 units,), the bias of an LSTM", shape)
-        units = shape[0] // 4
-        bias = np.zeros(shape, dtype)
-        bias[units : 2 * units] = draw_from(self.initializer, (units,), dtype, stream)
-        return bias
 
 
 def rules(source: str | PathLike[str] | Mapping[str, Any]) -> Pairs:
@@ -108,7 +77,7 @@ def _parse(source: Any) -> dict[str, Any]:
 
 def _inside(model: Mapping[str, Any]) -> list[dict[str, Any]]:
     inner = model["config"]
-    return inner["layers"] if isinstance(inner, Mapping) else inner  # type: ignore[no-any-return]
+    return inner["layers"] if isinstance(inner, Mapping) else inner
 
 
 def _walk(layers: list[dict[str, Any]], above: str) -> Iterator[tuple[dict[str, Any], str]]:
@@ -263,7 +232,7 @@ def _forget_bias(name: str) -> Any:
     if name in ("one", "zero"):
         return ForgetGateBias(1.0 if name == "one" else 0.0)
     scheme = _scheme(name)
-    return scheme if isinstance(scheme, str) else ForgetBias(scheme)
+    return scheme if isinstance(scheme, str) else ForgetGateBias(scheme)
 
 
 _READERS: dict[str, Reader] = {

@@ -54,7 +54,12 @@ def _normal(name: str, law: str, scale: float, mode: str, *, keras1: bool = True
         *([plain] if keras1 else []),
         Meaning(name, "keras2.0", f"{law}, {_LOOSE}", loose, 0.8796, 2.0),
         Meaning(
-            name, "keras2", f"{law}, {_CUT}", f'keras_inits.VarianceScaling({scale}, "{mode}")', 1.0, 2.2737
+            name,
+            "keras2",
+            f"{law}, {_CUT}",
+            f'keras_inits.VarianceScaling({scale}, "{mode}")',
+            1.0,
+            2.2737,
         ),
     ]
 
@@ -99,11 +104,19 @@ KERAS: list[Meaning] = [
 #: Classes with arguments: what was written into code and configs.
 KERAS_CLASSES: list[Meaning] = [
     Meaning(
-        "uniform(shape, scale=0.1)", "keras1", "U(-0.1, 0.1)", "keras_inits.Uniform(0.1)", 1.0, _SQRT3
+        "uniform(shape, scale=0.1)",
+        "keras1",
+        "U(-0.1, 0.1)",
+        "keras_inits.Uniform(0.1)",
+        1.0,
+        _SQRT3,
     ),
     Meaning("normal(shape, scale=0.1)", "keras1", "N(0, 0.1^2)", "keras_inits.Normal(0.1)", 1.0),
     Meaning(
-        "orthogonal(shape, scale=1.0)", "keras1", "Q of shape (first axis, rest)", "keras1.Orthogonal(1.0)"
+        "orthogonal(shape, scale=1.0)",
+        "keras1",
+        "Q of shape (first axis, rest)",
+        "keras1.Orthogonal(1.0)",
     ),
     Meaning(
         'VarianceScaling(distribution="normal")',
@@ -153,7 +166,10 @@ TORCH: list[Meaning] = [
         "keras_inits.XavierUniform(2.0)",
     ),
     Meaning(
-        f"{_W}xavier_normal_(w)", "torch", "N(0, 2/(fan_in + fan_out))", "keras_inits.XavierNormal()"
+        f"{_W}xavier_normal_(w)",
+        "torch",
+        "N(0, 2/(fan_in + fan_out))",
+        "keras_inits.XavierNormal()",
     ),
     Meaning(
         f"{_W}kaiming_uniform_(w)",
@@ -174,12 +190,6 @@ TORCH: list[Meaning] = [
         "keras_inits.FanInUniform()",
     ),
     Meaning(f"{_W}orthogonal_(w)", "torch", "Q", "keras_inits.Orthogonal()"),
-    Meaning(
-        f"{_W}sparse_(w, sparsity=0.5)",
-        "torch",
-        "N(0, 0.01^2), half of each unit's inputs 0",
-        "keras_inits.Sparse(0.5)",
-    ),
 ]
 
 _J = "jax.nn.initializers."

@@ -73,15 +73,18 @@ def upgrade_initializer(config: Any, era: str) -> Any:
     ours = (
         name == "TruncatedNormal"
         or arguments.get("distribution") == "truncated_normal"
-        or arguments.get("gain", 1.0) != 1.0
-        and name == "Identity"
+        or (arguments.get("gain", 1.0) != 1.0 and name == "Identity")
     )
-    return _config("keras_inits", name, arguments) if ours else {
-        "module": "keras.initializers",
-        "class_name": name,
-        "config": arguments,
-        "registered_name": None,
-    }
+    return (
+        _config("keras_inits", name, arguments)
+        if ours
+        else {
+            "module": "keras.initializers",
+            "class_name": name,
+            "config": arguments,
+            "registered_name": None,
+        }
+    )
 
 
 def _config(package: str, name: str, arguments: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +23,8 @@ _ATTRIBUTES = {
     "reverse_embeddings": ("embeddings_initializer",),
     "kernel": ("kernel_initializer", "depthwise_initializer"),
 }
+# Most attributes are of these types, and need no closer look.
+_PLAIN = frozenset({type(None), bool, int, float, str})
 _POSITIONAL = ("shape", "initializer", "dtype", "trainable")
 
 
@@ -195,18 +197,17 @@ def _unchanged_python_random() -> Iterator[None]:
 def sublayers(layer: keras.Layer) -> list[keras.Layer]:
     """The layers that `layer` holds in its attributes, directly or in containers, each once."""
     found: dict[int, keras.Layer] = {}
-    for value in list(vars(layer).values()):
-        _collect(value, found, depth=0)
+    _collect(list(vars(layer).values()), found, depth=0)
     found.pop(id(layer), None)
     return list(found.values())
 
 
-def _collect(value: Any, found: dict[int, keras.Layer], depth: int) -> None:
-    if isinstance(value, keras.layers.Layer):
-        found.setdefault(id(value), value)
-    elif depth < 4 and isinstance(value, dict):
-        for item in list(value.values()):
-            _collect(item, found, depth + 1)
-    elif depth < 4 and isinstance(value, (list, tuple, set)):
-        for item in list(value):
-            _collect(item, found, depth + 1)
+def _collect(values: Iterable[Any], found: dict[int, keras.Layer], depth: int) -> None:
+    for value in values:
+        if type(value) in _PLAIN:
+            continue
+        if isinstance(value, keras.layers.Layer):
+            found.setdefault(id(value), value)
+        elif depth < 4 and isinstance(value, (list, tuple, set, dict)) and value:
+            items = value.values() if isinstance(value, dict) else value
+            _collect(list(items), found, depth + 1)

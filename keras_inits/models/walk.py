@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import keras
@@ -192,5 +193,10 @@ def _parse(name: str, stem: str) -> tuple[str, int | None]:
 
 def _stem(thing: Any) -> str:
     """The name that Keras gives an object of this class, without the number."""
-    words = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", type(thing).__name__))
+    return _snake_case(type(thing).__name__)
+
+
+@cache
+def _snake_case(name: str) -> str:
+    words = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
     return re.sub("([a-z])([A-Z])", r"\1_\2", words).lower()

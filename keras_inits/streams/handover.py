@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.streams.tiles import ALIGNED_FROM, ALIGNMENT
+from keras_inits.streams.tiles import ALIGNMENT, address
 
 
 def to_tensor(array: np.ndarray) -> Any:
@@ -21,14 +21,14 @@ def to_tensor(array: np.ndarray) -> Any:
         import jax
 
         return jax.device_put(array)
-    if array.nbytes >= ALIGNED_FROM and array.dtype in (np.float32, np.float64):
+    if array.dtype in (np.float32, np.float64):
         if backend == "torch":
             import torch
 
             return keras.ops.convert_to_tensor(torch.from_numpy(array))
-        if backend == "tensorflow" and array.ctypes.data % ALIGNMENT == 0:
+        if backend == "tensorflow" and address(array) % ALIGNMENT == 0:
             import tensorflow as tf
 
             if tf.executing_eagerly() and not tf.config.list_logical_devices("GPU"):
                 return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
-    return keras.ops.convert_to_tensor(array)
+    return keras.ops.convert_to_tensor(array, dtype=keras.backend.standardize_dtype(array.dtype))

@@ -14,8 +14,8 @@ import numpy as np
 from keras_inits.streams import bounds, quantile
 from keras_inits.streams.tiles import Kernel
 
-CENTRE_BOUND = 2.0  # float32 draws within take the fast path, if wide enough for its 24 bits
-CENTRE_MASS = 0.25
+INNER_BOUND = 2.0  # float32 draws within take the fast path, if wide enough for its 24 bits
+INNER_MASS = 0.25
 TAIL_BOUND = 1.7  # beyond, the law is drawn from the tail's probability
 SMALLEST = 2.0**-54
 
@@ -77,10 +77,10 @@ def normal(mean: float, stddev: float, dtype: str) -> Kernel:
 
 def _normal32(mean: float, stddev: float, bits: np.ndarray, out: np.ndarray) -> None:
     k = bits.view(np.int32)
-    x, v, p, q = np.empty((4, k.size), np.float32)
+    x, square, z, scratch = np.empty((4, k.size), np.float32)
     np.multiply(k, np.float32(2.0**-31), out=x, dtype=np.float32, casting="same_kind")
-    z = quantile.centre32(x, v, p, q)
-    rest = np.flatnonzero(v < quantile.EDGE32)
+    quantile.centre(quantile.CENTRE32, x, square, z, scratch)
+    rest = np.flatnonzero(square > quantile.EDGE32)
     if rest.size:
         k = k[rest]
         r = (k ^ (k >> 31)) ^ np.int32(2**31 - 1)
@@ -101,13 +101,14 @@ def _signed(bits: np.ndarray) -> np.ndarray:
 
 def _quantile64(x: np.ndarray) -> np.ndarray:
     """z with 2 P(Z < z) - 1 = x."""
-    z = quantile.centre64(x)
-    size = np.abs(x)
-    rest = np.flatnonzero(size > quantile.EDGE64)
+    square, z, scratch = np.empty((3, x.size))
+    quantile.centre(quantile.CENTRE64, x, square, z, scratch)
+    rest = np.flatnonzero(square > quantile.EDGE64)
     if rest.size:
-        q = np.maximum(1.0 - size[rest], SMALLEST)
+        x = x[rest]
+        q = np.maximum(1.0 - np.abs(x), SMALLEST)
         t = 2 * quantile.LN2 - 2.0 * quantile.log64(q)
-        z[rest] = np.copysign(quantile.tail64(t), x[rest])
+        z[rest] = np.copysign(quantile.tail64(t), x)
     return z
 
 
@@ -135,26 +136,27 @@ def truncated_normal(
         return tail, 64
 
     middle, half = bounds.centred(low, high)
-    if dtype == "float32" and max(-low, high) <= CENTRE_BOUND and half >= CENTRE_MASS:
+    if dtype == "float32" and max(-low, high) <= INNER_BOUND and half >= INNER_MASS:
         step, shift = np.float32(half * 2.0**-31), np.float32(middle)
 
-        def centre32(bits: np.ndarray, out: np.ndarray) -> None:
-            x, v, p, q = np.empty((4, bits.size), np.float32)
+        def inner32(bits: np.ndarray, out: np.ndarray) -> None:
+            x, square, z, scratch = np.empty((4, bits.size), np.float32)
             k = bits.view(np.int32)
             np.multiply(k, step, out=x, dtype=np.float32, casting="same_kind")
             if shift:
                 np.add(x, shift, out=x)
-            _finish(quantile.centre32(x, v, p, q), mean, stddev, limits, out)
+            quantile.centre(quantile.INNER32, x, square, z, scratch)
+            _finish(z, mean, stddev, limits, out)
 
-        return centre32, 32
+        return inner32, 32
 
-    def centre64(bits: np.ndarray, out: np.ndarray) -> None:
+    def wide64(bits: np.ndarray, out: np.ndarray) -> None:
         x = _signed(bits)
         np.multiply(x, half, out=x)
         np.add(x, middle, out=x)
         _finish(_quantile64(x), mean, stddev, limits, out)
 
-    return centre64, 64
+    return wide64, 64
 
 
 def signs(bits: np.ndarray, out: np.ndarray) -> None:

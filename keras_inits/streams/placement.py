@@ -9,6 +9,7 @@ import keras
 import ml_dtypes
 import numpy as np
 
+from keras_inits.streams.handover import to_tensor
 from keras_inits.streams.stream import Index
 
 
@@ -33,7 +34,7 @@ def cast(array: np.ndarray, dtype: str, support: tuple[float, float] | None) -> 
     low, high = (
         inward(bound, target, up) for bound, up in zip(support, (True, False), strict=True)
     )
-    return np.clip(rounded, low, high)
+    return np.minimum(np.maximum(rounded, low), high)  # np.clip would widen bfloat16
 
 
 def inward(bound: float, dtype: Any, up: bool) -> Any:
@@ -48,20 +49,17 @@ def inward(bound: float, dtype: Any, up: bool) -> Any:
     return nearest
 
 
-def place(
-    fill: Callable[[Index], np.ndarray], shape: tuple[int, ...], dtype: str, layout: Any = None
-) -> Any:
+def place(fill: Callable[[Index], np.ndarray], shape: tuple[int, ...], layout: Any = None) -> Any:
     """The tensor that `fill` gives block by block, as the backend's, spread as `layout` says.
 
     `layout` is None, a `keras.distribution.TensorLayout` or a sharding of the backend. On JAX each
     device gets its shard alone: `fill` is asked once for every distinct block, replicas share it.
     """
     if layout is None:
-        return keras.ops.convert_to_tensor(fill(None), dtype=dtype)
+        return to_tensor(fill(None))
     layout = getattr(layout, "backend_layout", layout)
     if keras.backend.backend() != "jax":
-        tensor = keras.ops.convert_to_tensor(fill(None), dtype=dtype)
-        return keras.distribution.distribute_tensor(tensor, layout)
+        return keras.distribution.distribute_tensor(to_tensor(fill(None)), layout)
     return _place_jax(fill, shape, layout)
 
 

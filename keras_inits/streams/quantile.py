@@ -1,58 +1,57 @@
 """From uniform bits to normal numbers, by operations that IEEE 754 rounds exactly.
 
-The quantile function z(p) of the normal law, for |z| small as x = 2p - 1 times a ratio of two
-polynomials in c - x^2, for |z| large as a ratio in a root or in the logarithm of the tail's
-probability. All steps are + - * / and square roots, comparisons and changes of exponent, one NumPy
-call each so that nothing is fused: the same bits on every processor. The coefficients are minimax
-fits to the quantile function in 40 digits.
+The quantile function z(p) of the normal law, for |z| small as x = 2p - 1 times a sum of poles in x^2,
+for |z| large from a root or the logarithm of the tail's probability. All steps are + - * / and square
+roots, comparisons and changes of exponent, one NumPy call each so that nothing is fused: the same
+bits on every processor. The coefficients are minimax fits to the quantile function in 40 digits.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-Polynomial = tuple[np.ndarray, ...]
-Ratio = tuple[Polynomial, Polynomial]
+Numbers = tuple[np.ndarray, ...]
 
 
-def _hex(text: str, dtype: str) -> Polynomial:
-    """Coefficients, highest power first, as 0-d arrays: those cost a NumPy call the least."""
+def _hex(text: str, dtype: str) -> Numbers:
+    """Constants as 0-d arrays, which cost a NumPy call the least."""
     return tuple(np.array(float.fromhex(word), dtype) for word in text.split())
 
 
-# z = x P(v) / Q(v), v = c - x^2; Q has leading coefficient 1.
-(C32,) = _hex("0x1.d295eap-1", "float32")
-EDGE32 = np.float32(float.fromhex("0x1.4f8b58p-15"))  # v >= EDGE32 is |x| < 0.9546, |z| < 2.0009
-CENTRE32: Ratio = (  # relative error 7e-8
-    _hex("0x1.b770eep-2 0x1.356088p+2 0x1.82b34ap+2 0x1.ca3936p+0 0x1.12dd7ep-3", "float32"),
-    _hex("0x1.000000p+0 0x1.2cba8ap+2 0x1.03aed8p+2 0x1.f2d540p-1 0x1.063ecep-4", "float32"),
+# z = x (constant + sum of residue / (pole - x^2)).
+INNER32 = (  # |x| <= 0.9546, |z| <= 2.0009; relative error 7e-8
+    _hex("0x1.b770eep-2", "float32"),
+    _hex("0x1.2f245ap+1 0x1.6635dep-2 0x1.4e24d8p-4 0x1.244694p-6", "float32"),
+    _hex("0x1.24b5d8p+2 0x1.9c0f60p+0 0x1.23e4f6p+0 0x1.054a46p+0", "float32"),
 )
-(C64,) = _hex("0x1.9eb851eb851ecp-1", "float64")
-EDGE64 = float.fromhex("0x1.ccccccccccccdp-1")  # |x| <= 0.9, |z| <= 1.6449
-CENTRE64: Ratio = (  # relative error 4e-17
+EDGE32 = np.float32(float.fromhex("0x1.f0c0aep-1"))  # x^2 <= EDGE32 is |x| < 0.985, |z| < 2.4324
+CENTRE32 = (  # relative error 6e-8
+    _hex("0x1.af7f58p-2", "float32"),
+    _hex("0x1.37fd48p+1 0x1.74cc18p-2 0x1.67a08ep-4 0x1.7f6ee8p-6 0x1.603a9cp-8", "float32"),
+    _hex("0x1.30f6f0p+2 0x1.ab6b0ep+0 0x1.2d2d2ep+0 0x1.0b8c1ep+0 0x1.01bd82p+0", "float32"),
+)
+EDGE64 = float.fromhex("0x1.9eb851eb851ecp-1")  # |x| <= 0.9, |z| <= 1.6449
+CENTRE64 = (  # relative error 4e-17
+    _hex("0x1.d874df9b86dd3p-3", "float64"),
     _hex(
-        "0x1.d874df9b86dd3p-3 0x1.b01640afeb602p+3 0x1.d89905fa56779p+6"
-        " 0x1.5d8b4a62c4e27p+8 0x1.c97e818052bdap+8 0x1.2a12c3463a846p+8"
-        " 0x1.90cb460e45959p+6 0x1.08ddaa7d0bb63p+4 0x1.0f660602378b7p+0",
+        "0x1.844e02a807077p+2 0x1.2cdc93b044f18p+0 0x1.a73658bfc965bp-2 0x1.72728e6f54e24p-3"
+        " 0x1.64ac8d9c02e98p-4 0x1.60287f5b52259p-5 0x1.4749cccdd0f3bp-6 0x1.b7ae0e0f34d5dp-8",
         "float64",
     ),
     _hex(
-        "0x1.0000000000000p+0 0x1.7e1b0b2444eb7p+4 0x1.195ab228240ccp+7"
-        " 0x1.461447f514fdbp+8 0x1.682bc91259ad9p+8 0x1.9dd824c98460ap+7"
-        " 0x1.f8e69fda34803p+5 0x1.34c8ec08d622dp+3 0x1.28ff59ab1609cp-1",
+        "0x1.1455937b4c66fp+4 0x1.27552aad9fc18p+2 0x1.300de0ce424bbp+1 0x1.9f2e9695ee736p+0"
+        " 0x1.4aed10623bbbcp+0 0x1.2156699f7e766p+0 0x1.0c17d04a32435p+0 0x1.023e7508be3cfp+0",
         "float64",
     ),
 )
-# z = P(s) / Q(s), s = (1 - |x|)^(1/8), for 2^-32 <= 1 - |x| <= 0.046
-TAIL32: Ratio = (  # relative error 2e-7
-    _hex(
-        "-0x1.2e0c6cp+1 0x1.4db6bcp+2 0x1.164c80p-1 -0x1.8b0392p+1 -0x1.563e00p-2 -0x1.cf0cacp-9",
-        "float32",
-    ),
-    _hex("0x1.000000p+0 -0x1.a67924p-1 -0x1.37963ap-1 -0x1.6f8684p-5 -0x1.73ec62p-12", "float32"),
+# z = constant + slope s + sum of residue / (pole - s), s = (1 - |x|)^(1/8), 2^-32 <= 1 - |x| <= 0.015
+TAIL32 = (  # relative error 2e-8
+    _hex("0x1.95d3cap+1 -0x1.2245e8p+1", "float32"),
+    _hex("-0x1.358a56p-1 -0x1.2cb026p+0 -0x1.58390cp-3 -0x1.0e96fcp-5", "float32"),
+    _hex("0x1.5478fcp+0 -0x1.d2401cp-2 -0x1.7b989ep-4 -0x1.b9b2e8p-7", "float32"),
 )
-# z = P(w) / Q(w), w = sqrt(-2 log of the tail's probability), for 2.43 <= w <= 40
-TAIL64: Ratio = (  # relative error 1e-15
+# z = P(w) / Q(w), w = sqrt(-2 log of the tail's probability), 2.43 <= w <= 40; highest power first
+TAIL64 = (  # relative error 1e-15
     _hex(
         "0x1.06768c7b294d1p+26 0x1.02bf83820bbacp+33 0x1.16dc4d54fddffp+38 0x1.acad03ba81924p+41"
         " 0x1.f68e700466d39p+43 0x1.bcfc1af7fd646p+44 0x1.8803c70616a1ap+43"
@@ -72,45 +71,55 @@ ROOT_HALF = float.fromhex("0x1.6a09e667f3bcdp-1")
 LN_ROOT_HALF = -LN2 / 2
 
 
-def _ratio(form: Ratio, v: np.ndarray, p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """P(v) / Q(v) by Horner's rule, into `p`; `q` is scratch."""
-    top, bottom = form
-    np.multiply(v, top[0], out=p)
-    np.add(p, top[1], out=p)
-    for coefficient in top[2:]:
-        np.multiply(p, v, out=p)
-        np.add(p, coefficient, out=p)
-    np.add(v, bottom[1], out=q)
-    for coefficient in bottom[2:]:
-        np.multiply(q, v, out=q)
-        np.add(q, coefficient, out=q)
-    return np.divide(p, q, out=p)
+def _poles(
+    v: np.ndarray, residues: Numbers, poles: Numbers, total: np.ndarray, term: np.ndarray
+) -> np.ndarray:
+    """The sum of residue / (pole - v), into `total`; `term` is scratch."""
+    np.subtract(poles[0], v, out=total)
+    np.divide(residues[0], total, out=total)
+    for residue, pole in zip(residues[1:], poles[1:], strict=True):
+        np.subtract(pole, v, out=term)
+        np.divide(residue, term, out=term)
+        np.add(total, term, out=total)
+    return total
 
 
-def centre32(x: np.ndarray, v: np.ndarray, p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """z into `p` and c - x^2 into `v`; where that is below EDGE32 the value is to be replaced."""
-    np.multiply(x, x, out=v)
-    np.subtract(C32, v, out=v)
-    _ratio(CENTRE32, v, p, q)
-    return np.multiply(p, x, out=p)
+def _horner(coefficients: Numbers, v: np.ndarray) -> np.ndarray:
+    value = v * coefficients[0]
+    np.add(value, coefficients[1], out=value)
+    for coefficient in coefficients[2:]:
+        np.multiply(value, v, out=value)
+        np.add(value, coefficient, out=value)
+    return value
 
 
-def centre64(x: np.ndarray) -> np.ndarray:
-    """z for |x| <= EDGE64. Elsewhere finite, and to be replaced."""
-    v = x * x
-    np.subtract(C64, v, out=v)
-    z = _ratio(CENTRE64, v, np.empty_like(x), np.empty_like(x))
+def centre(
+    form: tuple[Numbers, Numbers, Numbers],
+    x: np.ndarray,
+    square: np.ndarray,
+    z: np.ndarray,
+    scratch: np.ndarray,
+) -> np.ndarray:
+    """x^2 into `square` and the quantile into `z`; beyond the edge finite, and to be replaced."""
+    (constant,), residues, poles = form
+    np.multiply(x, x, out=square)
+    _poles(square, residues, poles, z, scratch)
+    np.add(z, constant, out=z)
     return np.multiply(z, x, out=z)
 
 
 def tail32(r: np.ndarray) -> np.ndarray:
     """z > 0 with 2 P(Z > z) = (r + 1/2) / 2^31, for integers r >= 0."""
     s = r.astype(np.float32)
-    np.add(s, 0.5, out=s)
-    np.multiply(s, 2.0**-31, out=s)
+    np.add(s, np.float32(0.5), out=s)
+    np.multiply(s, np.float32(2.0**-31), out=s)
     for _ in range(3):
         np.sqrt(s, out=s)
-    return _ratio(TAIL32, s, np.empty_like(s), np.empty_like(s))
+    (constant, slope), residues, poles = TAIL32
+    term = np.empty_like(s)
+    z = _poles(s, residues, poles, np.empty_like(s), term)
+    np.add(z, constant, out=z)
+    return np.add(z, np.multiply(s, slope, out=term), out=z)
 
 
 def log64(v: np.ndarray) -> np.ndarray:
@@ -128,7 +137,8 @@ def log64(v: np.ndarray) -> np.ndarray:
 
 def tail64(t: np.ndarray) -> np.ndarray:
     """z > 0 with P(Z > z) = exp(-t / 2), for t >= 2.43^2."""
-    z = _ratio(TAIL64, np.sqrt(t), np.empty_like(t), np.empty_like(t))
+    w = np.sqrt(t)
+    z = _horner(TAIL64[0], w) / _horner(TAIL64[1], w)
     far = np.flatnonzero(t > 1600.0)
     if far.size:
         z[far] = _far_tail(t[far])

@@ -19,9 +19,8 @@ import numpy as np
 
 from keras_inits.streams.stream import Index
 
-TILE = 2**16
+TILE = 2**17
 ALIGNMENT = 64  # bytes; what TensorFlow and JAX ask of an array that they take without a copy
-ALIGNED_FROM = 2**16  # bytes; a smaller copy costs less than the care
 Box = tuple[slice, ...]
 # A kernel turns the flat array of a tile's bits into numbers in an array of the tile's shape.
 Kernel = Callable[[np.ndarray, np.ndarray], object]
@@ -76,13 +75,16 @@ def raw_words(key: hashlib._Hash, tile: int, count: int) -> np.ndarray:
     return generator.random_raw(count)
 
 
+def address(array: np.ndarray) -> int:
+    """Where the array's memory starts."""
+    return array.__array_interface__["data"][0]
+
+
 def empty(shape: Sequence[int], dtype: str) -> np.ndarray:
-    """An uninitialised array; a large one starts at a multiple of ALIGNMENT bytes."""
+    """An uninitialised array that starts at a multiple of ALIGNMENT bytes."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size < ALIGNED_FROM:
-        return np.empty(shape, dtype)
     buffer = np.empty(size + ALIGNMENT, np.uint8)
-    start = -buffer.ctypes.data % ALIGNMENT
+    start = -address(buffer) % ALIGNMENT
     return buffer[start : start + size].view(dtype).reshape(shape)
 
 
@@ -177,7 +179,7 @@ def fill(
         kernel(_bits(key, 0, out.size, bits), out)
         return out
     tiles = list(_overlapping(shape, block))
-    threads = min(thread_count(), len(tiles) // 2) if len(tiles) > 3 else 1
+    threads = min(thread_count(), len(tiles)) if len(tiles) > 1 else 1
 
     def work(part: Sequence[tuple[int, Box]]) -> None:
         for tile in part:
