@@ -131,7 +131,9 @@ def get(identifier: Any) -> Any:
             raise
         found = identifier
     except (ArithmeticError, AttributeError, LookupError, RecursionError) as error:
-        raise ValueError(f"get: identifier must be an initializer's config, got {error!r}") from error
+        raise ValueError(
+            f"get: identifier must be an initializer's config, got {error!r}"
+        ) from error
     if isinstance(found, str):
         raise ValueError(_unknown(found))
     return found
@@ -145,8 +147,8 @@ def _check_config(config: dict[str, Any]) -> None:
         level = [value for value in level if isinstance(value, (dict, list, tuple))]
     if level:
         raise ValueError(f"get: identifier must be a config at most {_DEEPEST} levels deep")
-    names = [config.get(key) for key in ("registered_name", "class_name")]
-    names = [name for name in names if isinstance(name, str)]
+    given = (config.get(key) for key in ("registered_name", "class_name"))
+    names: list[str] = [name for name in given if isinstance(name, str)]
     found = next(filter(None, map(keras.saving.get_registered_object, names)), None)
     if found is None:
         found = vars(keras.initializers).get(names[-1]) if names else None

@@ -11,7 +11,6 @@ import keras
 import numpy as np
 import pytest
 
-import keras_inits as ki
 from keras_inits import keras1
 from keras_inits.models.initialize import initialize
 from keras_inits.models.walk import walk

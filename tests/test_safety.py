@@ -201,7 +201,12 @@ def test_a_few_wrappers_are_fine() -> None:
 
 def test_a_lambda_anywhere_is_refused() -> None:
     code = {"class_name": "__lambda__", "config": {"value": ["4wEAAAA=", None, None]}}
-    for config in (code, _nested(1, code), _nested(3, code), _nested(1, code, "keras_inits>ForgetGateBias")):
+    for config in (
+        code,
+        _nested(1, code),
+        _nested(3, code),
+        _nested(1, code, "keras_inits>ForgetGateBias"),
+    ):
         for load in (ki.get, keras.initializers.get):
             with pytest.raises(EXPECTED):
                 load(json.loads(json.dumps(config)))

@@ -161,10 +161,8 @@ def _draw(choice: Choice, stream: Stream) -> tuple[np.ndarray, str]:
     try:
         drawn = draw(scheme, slot.shape, slot.dtype, stream.child(slot.path), choice.structure)
         _check(slot, drawn.values)
-    except Exception as error:
-        if not isinstance(error, (ValueError, TypeError)):
-            raise
-        raise type(error)(
+    except (ValueError, TypeError) as error:
+        raise (ValueError if isinstance(error, ValueError) else TypeError)(
             f"initialize: {slot.path} of shape {slot.shape} cannot take {label(choice.initializer)} "
             f"({choice.source}): {error}"
         ) from error

@@ -114,7 +114,9 @@ class ForgetGateBias(Scheme):
     min_rank = max_rank = 1
     elementwise = False
 
-    def __init__(self, value: Any = 1.0, initializer: Any = "keras_inits>zero", seed: Any = None) -> None:
+    def __init__(
+        self, value: Any = 1.0, initializer: Any = "keras_inits>zero", seed: Any = None
+    ) -> None:
         if isinstance(value, (str, dict)) or callable(value):
             self.value = _initializer("ForgetGateBias", value)
         else:
