@@ -280,7 +280,7 @@ def test_attention():
     assert not report.problems
     paths = [f"multi_head_attention/{part}" for part in ("query", "key", "value")]
     assert set(rows(report)) == {*paths, "multi_head_attention/attention_output"}
-    variables = {v.path.split("multi_head_attention/")[1]: v for v in attention.weights}
+    variables = {"/".join(v.path.split("/")[-2:]): v for v in attention.weights}
     for part in ("query", "key", "value"):
         kernel = to_numpy(variables[f"{part}/kernel"]).reshape(12, -1)
         assert_orthonormal(kernel)

@@ -1,5 +1,7 @@
 """What the schemes that are not a plain law promise: orthogonality, identity, data, constants."""
 
+import copy
+
 import keras
 import numpy as np
 import pytest
@@ -126,3 +128,37 @@ def test_from_array() -> None:
     array[:] = 0
     assert to_numpy(scheme((1, 3))).any(), "the scheme keeps its own copy"
     assert ki.FromArray(array).get_config()["sha256"] != config["sha256"]
+
+
+@pytest.mark.parametrize(("gates", "units"), [(4, 12), (3, 8)])
+def test_gated_draws_each_gate_by_itself(gates: int, units: int) -> None:
+    kernel = to_numpy(ki.Gated(ki.Orthogonal(), gates, seed=1)((units, gates * units)))
+    blocks = np.split(kernel, gates, axis=1)
+    for index, block in enumerate(blocks):
+        assert np.abs(block.T @ block - np.eye(units)).max() < 2e-6
+        assert all(np.abs(block - other).max() > 0.1 for other in blocks[:index])
+
+
+def test_forget_gate_bias() -> None:
+    bias = to_numpy(ki.ForgetGateBias(1.5, ki.Constant(-0.5))((12,)))
+    np.testing.assert_array_equal(bias, np.repeat([-0.5, 1.5, -0.5, -0.5], 3))
+
+
+def test_chrono_follows_its_law() -> None:
+    """exp of the forget gate's bias is U(1, max_time - 1); the input gate's is its negative."""
+    n = 100_000
+    bias = to_numpy(ki.Chrono(50.0, seed=1)((4 * n,)))
+    np.testing.assert_array_equal(bias[:n], -bias[n : 2 * n])
+    assert not bias[2 * n :].any()
+    assert stats.kstest(np.exp(bias[n : 2 * n]), stats.uniform(1, 48).cdf).pvalue > 1e-4
+
+
+def test_streams_copy() -> None:
+    stream = ki.DefaultStream(3).child("a", 2)
+    again = copy.deepcopy(stream)
+    assert again == stream
+    np.testing.assert_array_equal(again.normal((5,)), stream.normal((5,)))
+    scheme = copy.deepcopy(ki.HeNormal(seed=stream))
+    np.testing.assert_array_equal(
+        to_numpy(scheme((4, 5))), to_numpy(ki.HeNormal(seed=stream)((4, 5)))
+    )

@@ -51,6 +51,9 @@ class DefaultStream(Stream):
         """The stream whose keys are these after its own."""
         return DefaultStream(self.seed, (*self.keys, *keys))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.seed, self.keys)  # a hash cannot be copied or pickled
+
     def get_config(self) -> dict[str, Any]:
         """The seed, and the keys if there are any."""
         return {"seed": self.seed, "keys": list(self.keys)} if self.keys else {"seed": self.seed}
