@@ -111,7 +111,7 @@ def test_what_does_not_come_back(initializer: Any, reason: str) -> None:
         I.RandomNormal(seed=4),
         "xavier_normal",
     ],
-    ids=str,
+    ids=["function", "string", "arguments", "keras", "keras2", "alias"],
 )
 def test_what_comes_back(initializer: Any) -> None:
     assert _reason(initializer) == ""
