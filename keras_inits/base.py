@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_inits import checks
 from keras_inits.streams import DefaultStream, Stream
-from keras_inits.streams.placement import cast, draw_dtype, numpy_dtype, place
+from keras_inits.streams.placement import draw_dtype, held, narrow, numpy_dtype, place
 from keras_inits.streams.stream import Index
 
 
@@ -64,7 +64,7 @@ class Scheme(keras.initializers.Initializer):
     @_as_written
     def __call__(self, shape: Sequence[int], dtype: Any = None, layout: Any = None) -> Any:
         dims = self.check_shape(shape)
-        name = self.check_dtype(dtype)
+        name = held(self.check_dtype(dtype))
         fill = self._filler(dims, name, self._stream() if self.random else None)
         return place(fill, dims, layout)
 
@@ -96,7 +96,13 @@ class Scheme(keras.initializers.Initializer):
             name = keras.backend.standardize_dtype(dtype)
         except (TypeError, ValueError) as error:
             raise checks.value_error(owner, "dtype", "a dtype that Keras knows", dtype) from error
-        return checks.float_dtype(owner, name) if self.random else name
+        if self.random:
+            return checks.float_dtype(owner, name)
+        try:
+            numpy_dtype(name)
+        except TypeError as error:
+            raise checks.value_error(owner, "dtype", "a dtype of numbers", dtype) from error
+        return name
 
     def _filler(
         self, shape: tuple[int, ...], dtype: str, stream: Stream | None
@@ -111,7 +117,7 @@ class Scheme(keras.initializers.Initializer):
                 block = block if index is None else np.ascontiguousarray(block[index])
             else:
                 block = self.values(shape, wide, stream, index)  # type: ignore[arg-type]
-            return cast(block, dtype, self.support(shape))
+            return block if wide == dtype else narrow(block, dtype, self.support(shape))
 
         @cache
         def whole() -> np.ndarray:
@@ -190,7 +196,8 @@ def _seed_from_config(owner: str, config: dict[str, Any]) -> Any:
     cls = keras.saving.get_custom_objects().get(name)
     if name == "SeedGenerator":
         cls = keras.random.SeedGenerator
-        checks.integer(owner, "seed of the SeedGenerator", inner.get("seed"), low=0)
+        if inner.get("seed") is not None:
+            checks.integer(owner, "seed of the SeedGenerator", inner["seed"], low=0, high=2**32 - 1)
     elif not (isinstance(cls, type) and issubclass(cls, Stream)):
         raise checks.value_error(owner, "seed", expected, config)
     return cls.from_config(inner)

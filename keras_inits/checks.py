@@ -120,16 +120,19 @@ def shape(
 ) -> tuple[int, ...]:
     """Dimensions as a tuple of Python ints, each >= 0; zero-size shapes pass."""
     expected = "a sequence of integers >= 0"
-    if isinstance(value, (str, bytes, dict)) or not isinstance(value, Iterable):
+    if type(value) is not tuple and (
+        isinstance(value, (str, bytes, dict)) or not isinstance(value, Iterable)
+    ):
         raise type_error(owner, "shape", expected, value)
     dims = tuple(value)
-    for dim in dims:
-        if dim is None:
-            raise value_error(owner, "shape", expected, dims)
-        if isinstance(dim, (bool, np.bool_)) or not isinstance(dim, numbers.Integral):
-            raise type_error(owner, "shape", expected, dims)
-    dims = tuple(int(dim) for dim in dims)
-    if any(dim < 0 for dim in dims):
+    if not all(type(dim) is int for dim in dims):  # what is left to check is slow, and rare
+        for dim in dims:
+            if dim is None:
+                raise value_error(owner, "shape", expected, dims)
+            if isinstance(dim, (bool, np.bool_)) or not isinstance(dim, numbers.Integral):
+                raise type_error(owner, "shape", expected, dims)
+        dims = tuple(int(dim) for dim in dims)
+    if dims and min(dims) < 0:
         raise value_error(owner, "shape", expected, dims)
     if math.prod(dims) > MAX_ENTRIES:
         raise value_error(owner, "shape", f"of at most {MAX_ENTRIES} entries", dims)
@@ -148,4 +151,22 @@ def float_dtype(owner: str, dtype: str) -> str:
     """A floating dtype's name, or a ValueError: a random law has no integer or complex version."""
     if dtype not in FLOAT_DTYPES:
         raise value_error(owner, "dtype", "one of " + ", ".join(FLOAT_DTYPES), dtype)
+    return dtype
+
+
+def exact(owner: str, name: str, value: float, dtype: str) -> str:
+    """The dtype, or a ValueError where it is one of integers or booleans without this value."""
+    kind = dtype.rstrip("0123456789")
+    if dtype == "bool":
+        holds = value in (0, 1)
+    elif kind in ("int", "uint"):
+        bits = int(dtype.removeprefix(kind))
+        low, high = (
+            (0, 2**bits - 1) if kind == "uint" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        )
+        holds = low <= value <= high and value == int(value)
+    else:
+        return dtype
+    if not holds:
+        raise value_error(owner, name, f"exact in {dtype}", value)
     return dtype

@@ -38,7 +38,7 @@ def torch_gain(nonlinearity: str, a: float = 0.0) -> float:
     return {
         "tanh": 5.0 / 3.0,
         "relu": math.sqrt(2.0),
-        "leaky_relu": math.sqrt(2.0 / (1.0 + a * a)),
+        "leaky_relu": math.sqrt(2.0 / (1.0 + float(a) * float(a))),
         "selu": 3.0 / 4.0,
     }[nonlinearity]
 
@@ -120,7 +120,12 @@ def _derivatives(function: Callable[[Any], Any], z: np.ndarray) -> np.ndarray:
 
 def _check_elementwise(function: Callable[[Any], Any], name: str | None) -> None:
     z = np.linspace(-2.0, 2.0, 8, dtype="float32")
-    whole = _values(function, z)
+    try:
+        whole = _values(function, z)
+    except TypeError as error:
+        raise TypeError(
+            f"gain: activation must be a function of one tensor, got {name or function!r}: {error}"
+        ) from error
     if whole.shape != z.shape or not np.allclose(
         whole[:3], _values(function, z[:3]), rtol=1e-4, atol=1e-5, equal_nan=True
     ):

@@ -151,7 +151,8 @@ def upper(z: float) -> Decimal:
 def inward(low: float, high: float, dtype: str) -> tuple[float, float]:
     if dtype == "float64":
         return low, high
-    return _toward(low, math.inf), _toward(high, -math.inf)
+    least, greatest = _toward(low, math.inf), _toward(high, -math.inf)
+    return (least, greatest) if least <= greatest else (single(low), single(low))
 
 
 def _toward(bound: float, side: float) -> float:

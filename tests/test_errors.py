@@ -104,8 +104,8 @@ def test_values(make: Any, message: str) -> None:
         (lambda: ki.Dirac(1.0), "Dirac: groups must be an integer >= 1, got 1.0 of type float"),
         (lambda: ki.Constant(np.ones(3)), "Constant: value must be a finite number, got array"),
         (lambda: ki.DataNormal("ab", 1.0), "DataNormal: mean must be a finite number, got 'ab'"),
-        (lambda: ki.FromArray(), "FromArray: array must be an array of numbers, got None"),
-        (lambda: ki.FromArray("abc"), "FromArray: array must be an array of numbers"),
+        (lambda: ki.FromArray(), "FromArray: array must be an array of real numbers, got None"),
+        (lambda: ki.FromArray("abc"), "FromArray: array must be an array of real numbers"),
         (lambda: ki.DataNormal.from_data("abc"), "DataNormal.from_data: x must be an array"),
     ],
 )  # fmt: skip
@@ -217,3 +217,20 @@ def test_configs_that_do_not_fit(case: Case) -> None:
         cls.from_config(_config(case) | {"sigma": 1})
     with pytest.raises(TypeError, match=f"^{cls.__name__}: config must be a dict"):
         cls.from_config([1])
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "dtype", "message"),
+    [
+        (lambda: ki.ZerO(), (2, 4), "int32", "ZerO: dtype must be one of float16"),
+        (lambda: ki.Identity(0.5), (2, 2), "int32", "Identity: gain must be exact in int32"),
+        (lambda: ki.Identity(300), (2, 2), "int8", "Identity: gain must be exact in int8"),
+        (lambda: ki.FromArray([0.5, 3.0]), (2,), "int8", "FromArray: array must be exact in int8"),
+        (lambda: ki.Zero(), (2,), "string", "Zero: dtype must be a dtype of numbers"),
+    ],
+)
+def test_deterministic_schemes_and_dtypes(
+    make: Any, shape: tuple[int, ...], dtype: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        make()(shape, dtype)

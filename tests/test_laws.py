@@ -9,6 +9,7 @@ from cases import BY_ID, CASES, ONE_EACH, Case
 from conftest import to_numpy
 from scipy import stats
 
+import keras_inits as ki
 from keras_inits.registry import CATALOGUE
 
 WITH_LAW = [case for case in CASES if case.law]
@@ -122,3 +123,30 @@ def test_a_seed_generator_moves_on() -> None:
     again = make((4, 4), keras.random.SeedGenerator(5))
     assert np.array_equal(one, to_numpy(again((4, 4))))
     assert np.array_equal(two, to_numpy(again((4, 4))))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("low", [1e-8, 1e-41])
+def test_bounds_next_to_zero(low: float, dtype: str) -> None:
+    """Below half the dtype's smallest number a bound rounds to zero, which lies outside."""
+    x = to_numpy(ki.RandomUniform(low, 0.1, seed=1)((1000,), dtype))
+    assert low <= x.min()
+    assert x.max() <= 0.1
+    x = to_numpy(ki.RandomUniform(-0.1, -low, seed=1)((1000,), dtype))
+    assert x.min() >= -0.1
+    assert x.max() <= -low
+
+
+def test_an_interval_between_two_numbers_gives_the_nearest() -> None:
+    assert (to_numpy(ki.RandomUniform(0.1, 0.1, seed=1)((3,), "float32")) == np.float32(0.1)).all()
+
+
+def test_large_and_small_gains() -> None:
+    """Neither a gain's square nor its bound need be numbers of the dtype."""
+    x = to_numpy(ki.XavierNormal(1e-200, seed=1)((300, 300), "float64"))
+    if x.any():  # JAX holds float32, where it is zero
+        assert x.std() == pytest.approx(1e-200 / math.sqrt(300), rel=0.02)
+    with pytest.raises(ValueError, match="a width of .* to 3.4e"):
+        ki.XavierUniform(1e200)((3, 3), "float32")
+    with pytest.raises(ValueError, match="a width of 2e-31 to"):
+        ki.Uniform(1e-38)((3, 3), "float32")

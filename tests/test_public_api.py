@@ -10,6 +10,7 @@ import pkgutil
 import re
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -96,5 +97,5 @@ def _modules() -> list[str]:
 
 @pytest.mark.parametrize("module", _modules())
 def test_examples_in_docstrings(module: str) -> None:
-    failed, _ = doctest.testmod(importlib.import_module(module))
+    failed, _ = doctest.testmod(importlib.import_module(module), extraglobs={"keras": keras})
     assert not failed

@@ -125,6 +125,8 @@ def test_from_array() -> None:
     assert len(config["sha256"]) == 64
     assert not to_numpy(ki.FromArray.from_config(config)((1, 3))).any()
     assert ki.FromArray.from_config(config).get_config() == config
+    assert to_numpy(ki.FromArray(3.0)(())) == 3.0
+    assert to_numpy(ki.FromArray.from_config(ki.FromArray(3.0).get_config())(())) == 0.0
     array[:] = 0
     assert to_numpy(scheme((1, 3))).any(), "the scheme keeps its own copy"
     assert ki.FromArray(array).get_config()["sha256"] != config["sha256"]

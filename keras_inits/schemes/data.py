@@ -118,7 +118,7 @@ class FromArray(Scheme):
         dtype: str | None = None,
         sha256: str | None = None,
     ) -> None:
-        expected = "an array of numbers"
+        expected = "an array of real numbers"
         self.array = None
         if array is not None:
             if shape is not None or dtype is not None or sha256 is not None:
@@ -128,6 +128,8 @@ class FromArray(Scheme):
             try:
                 self.array = np.array(keras.ops.convert_to_numpy(array), order="C")
                 dtype = keras.backend.standardize_dtype(self.array.dtype)
+                if self.array.dtype.kind == "c":
+                    raise TypeError("complex numbers")
             except (TypeError, ValueError) as error:
                 raise checks.type_error("FromArray", "array", expected, array) from error
             self.array.flags.writeable = False
@@ -135,7 +137,7 @@ class FromArray(Scheme):
         elif shape is None:
             raise checks.type_error("FromArray", "array", expected, array)
         self.shape = list(checks.shape("FromArray", shape))
-        self.dtype = super().check_dtype(dtype)
+        self.dtype = Scheme.check_dtype(self, dtype)
         if sha256 is not None and not (isinstance(sha256, str) and len(sha256) == 64):
             raise checks.value_error("FromArray", "sha256", "64 hexadecimal digits", sha256)
         self.sha256 = sha256
@@ -148,10 +150,18 @@ class FromArray(Scheme):
             )
         return dims
 
+    def check_dtype(self, dtype: Any) -> str:
+        name = super().check_dtype(dtype)
+        if self.array is not None and name.startswith(("int", "uint", "bool")):
+            with np.errstate(invalid="ignore"):
+                if (self.array.astype(numpy_dtype(name)) != self.array).any():
+                    raise checks.value_error("FromArray", "array", f"exact in {name}", self.array)
+        return name
+
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
     ) -> np.ndarray:
-        whole = slice(None) if index is None else index
+        whole: Any = ... if index is None else index
         if self.array is None:
             return np.zeros(np.broadcast_to(np.int8(0), shape)[whole].shape, numpy_dtype(dtype))
         return self.array[whole].astype(numpy_dtype(dtype))

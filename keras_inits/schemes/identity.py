@@ -24,7 +24,7 @@ class Dirac(Scheme):
     rank 3 to 5, else ValueError at the call. With an even extent the centre is the tap that "same"
     padding aligns with the input.
 
-    >>> float(Dirac()((3, 3, 4, 8)).sum())
+    >>> float(keras.ops.sum(Dirac()((3, 3, 4, 8))))
     4.0
 
     Source: Zagoruyko & Komodakis 2017 (arXiv 1706.00388), section 3.
@@ -75,6 +75,9 @@ class ZerO(Scheme):
     random = False
     elementwise = False
     min_rank, max_rank = 2, 5
+
+    def check_dtype(self, dtype: object) -> str:
+        return checks.float_dtype("ZerO", super().check_dtype(dtype))
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None

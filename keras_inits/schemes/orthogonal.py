@@ -36,7 +36,7 @@ class Orthogonal(Scheme):
     rank 2.
 
     >>> q = Orthogonal(seed=0)((4, 4))
-    >>> round(float((q[0] * q[1]).sum()), 5) + 0.0
+    >>> round(float(keras.ops.sum(q[0] * q[1])), 5) + 0.0
     0.0
 
     Source: Saxe et al. 2014 (arXiv 1312.6120), section 3; drawn as in Stewart 1980 (SIAM J. Numer.
@@ -68,7 +68,7 @@ class DeltaOrthogonal(Scheme):
     the tap that "same" padding aligns with the input.
 
     >>> k = DeltaOrthogonal(seed=0)((3, 3, 2, 4))
-    >>> round(float((k**2).sum()), 5)
+    >>> round(float(keras.ops.sum(k**2)), 5)
     2.0
 
     Source: Xiao et al. 2018 (arXiv 1806.05393), algorithm 1.

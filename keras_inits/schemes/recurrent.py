@@ -56,7 +56,7 @@ class Gated(Scheme):
     axis does not divide by `gates`.
 
     >>> k = Gated("keras_inits>orthogonal", seed=0)((8, 32))
-    >>> round(float((k[:, :8] ** 2).sum()), 4)
+    >>> round(float(keras.ops.sum(k[:, :8] ** 2)), 4)
     8.0
     """
 
@@ -150,7 +150,7 @@ class Chrono(Scheme):
     at the call for a shape other than (4 units,).
 
     >>> b = Chrono(100, seed=0)((8,))
-    >>> float(abs(b[:2] + b[2:4]).max())
+    >>> float(keras.ops.max(abs(b[:2] + b[2:4])))
     0.0
 
     Source: Tallec & Ollivier 2018 (arXiv 1804.11188), section 3, equation 16.

@@ -37,7 +37,7 @@ class DefaultStream(Stream):
 
     def __init__(self, seed: int, keys: Sequence[str | int] = ()) -> None:
         super().__init__(seed)
-        if isinstance(keys, str) or not isinstance(keys, Sequence):
+        if isinstance(keys, (str, bytes)) or not isinstance(keys, Sequence):
             raise checks.type_error("DefaultStream", "keys", "a list of strings and integers", keys)
         self.keys = tuple(
             key if isinstance(key, str) else checks.integer("DefaultStream", "key", key)
@@ -70,6 +70,11 @@ class DefaultStream(Stream):
         low, high = _number("low", low), _number("high", high)
         if low > high:
             raise checks.value_error("DefaultStream", "high", f">= low = {low}", high)
+        info = np.finfo(self._float(dtype))
+        least, most = float(info.tiny) * 2.0 ** (info.nmant + 1), float(info.max)
+        if low < high and not least <= high - low <= most:
+            expected = f"low or a width of {least:.2g} to {most:.2g} above it in {dtype}"
+            raise checks.value_error("DefaultStream", "high", expected, high)
         kernel = laws.uniform(low, high, self._float(dtype))
         return self._draw("uniform", shape, dtype, 32 if dtype == "float32" else 64, kernel, index)
 

@@ -21,14 +21,14 @@ SMALLEST = 2.0**-54
 
 
 def inward(low: float, high: float, dtype: str) -> tuple[np.floating, np.floating]:
-    """The least and the greatest number of `dtype` in [low, high]."""
+    """The least and the greatest number of `dtype` in [low, high], or the one nearest to low."""
     kind = np.dtype(dtype).type
     least, greatest = kind(low), kind(high)
     if float(least) < low:
         least = np.nextafter(least, kind(math.inf))
     if float(greatest) > high:
         greatest = np.nextafter(greatest, kind(-math.inf))
-    return least, greatest
+    return (least, greatest) if least <= greatest else (kind(low), kind(low))
 
 
 def _finish(

@@ -18,18 +18,25 @@ def draw_dtype(dtype: str) -> str:
     return "float32" if dtype in ("float16", "bfloat16") else dtype
 
 
+def held(dtype: str) -> str:
+    """The dtype that the backend holds: JAX, unless told otherwise, has float32 for float64."""
+    if dtype == "float64" and keras.backend.backend() == "jax":
+        import jax
+
+        return dtype if jax.config.jax_enable_x64 else "float32"
+    return dtype
+
+
 def numpy_dtype(dtype: str) -> Any:
     """NumPy's dtype of that name, also where ml_dtypes defines it (bfloat16)."""
     return np.dtype(getattr(ml_dtypes, dtype, dtype))
 
 
-def cast(array: np.ndarray, dtype: str, support: tuple[float, float] | None) -> np.ndarray:
-    """Round to `dtype`, to nearest, but never across the bounds of a bounded law."""
+def narrow(array: np.ndarray, dtype: str, support: tuple[float, float] | None) -> np.ndarray:
+    """Round to a narrow dtype, to nearest, but never across the bounds of a bounded law."""
     target = numpy_dtype(dtype)
-    if array.dtype == target:
-        return array
     rounded = array.astype(target)
-    if support is None or dtype not in ("float16", "bfloat16"):
+    if support is None:
         return rounded
     low, high = (
         inward(bound, target, up) for bound, up in zip(support, (True, False), strict=True)
@@ -44,8 +51,11 @@ def inward(bound: float, dtype: Any, up: bool) -> Any:
     if value < bound if up else value > bound:
         bits = nearest.view(f"uint{8 * nearest.itemsize}")
         # Sign and magnitude: one step away from zero is plus one, towards it minus one.
-        away = (value > 0) == up
-        nearest = (bits + 1 if away else bits - 1).astype(bits.dtype).view(nearest.dtype)
+        if value == 0:
+            bits = bits & 0 | (1 if up else 1 << (8 * nearest.itemsize - 1) | 1)
+        else:
+            bits = bits + 1 if (value > 0) == up else bits - 1
+        nearest = np.asarray(bits).astype(f"uint{8 * nearest.itemsize}").view(nearest.dtype)
     return nearest
 
 
