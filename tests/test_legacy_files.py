@@ -325,3 +325,55 @@ def test_nested_models(tmp_path: Path) -> None:
     model = legacy_load_model(path)
     assert model.get_layer("tower").layers[0].name == "d"
     assert model.output_shape == (None, 3)
+
+
+def test_flipped_bytes_load_or_say_so(tmp_path: Path) -> None:
+    whole = (DATA / "tf1" / "tfkeras_115_sequential.h5").read_bytes()
+    path = tmp_path / "flipped.h5"
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        content = np.frombuffer(whole, "uint8").copy()
+        where = rng.integers(0, len(content), (1, 8, 60)[seed % 3])
+        content[where] = rng.integers(0, 256, len(where))
+        path.write_bytes(content.tobytes())
+        try:
+            legacy_load_model(path)
+        except (ValueError, TypeError) as error:
+            assert "flipped.h5" in str(error) or "upgrade_model" in str(error)  # noqa: PT017
+
+
+def test_damaged_weights_and_fields(tmp_path: Path) -> None:
+    weights = tmp_path / "none.weights.h5"
+    weights.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"file none\.weights\.h5 cannot be read as the model's"):
+        legacy_load_model(DATA / "tf1" / "tfkeras_115_sequential.json", weights=weights)
+    path = tmp_path / "field.json"
+    for version in ("9" * 5000, "²"):
+        path.write_text(json.dumps({**_sequential(), "keras_version": version}))
+        with pytest.raises(ValueError, match=r"got field\.json, which Keras"):
+            legacy_load_model(path)
+    for name in ([], {}):
+        initializer = {"class_name": name, "config": {}}
+        layer = {"name": "d", "units": 2, "kernel_initializer": initializer}
+        path.write_text(json.dumps({**_sequential(("Dense", layer)), "keras_version": "2.2.4"}))
+        with pytest.raises(ValueError, match="custom_objects must have the class"):
+            legacy_load_model(path)
+
+
+def test_few_layers_are_made_to_find_a_culprit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two layers of one name are an error of the model, not of a layer.
+    layers = [("Dense", {"name": "same", "units": 2}) for _ in range(600)]
+    path = tmp_path / "many.json"
+    path.write_text(json.dumps({**_sequential(*layers), "keras_version": "2.2.4"}))
+    made = []
+    make = keras.saving.deserialize_keras_object
+    monkeypatch.setattr(
+        keras.saving,
+        "deserialize_keras_object",
+        lambda *args, **kwargs: made.append(1) or make(*args, **kwargs),
+    )
+    with pytest.raises(ValueError, match="holds no model that Keras builds"):
+        legacy_load_model(path)
+    assert len(made) <= 201

@@ -248,3 +248,74 @@ def test_errors() -> None:
         _one("Dense", "2.0.8")
     with pytest.raises(FileNotFoundError):
         keras1.rules("nowhere.json")
+
+
+def _layer(class_name: Any, **config: Any) -> dict[str, Any]:
+    return {"class_name": class_name, "config": config}
+
+
+def _sequential(*layers: Any) -> dict[str, Any]:
+    return {"class_name": "Sequential", "config": list(layers)}
+
+
+def test_branches_of_a_first_merge_count() -> None:
+    first, second, third = (
+        _layer("Dense", name=f"dense_{i}", init=init)
+        for i, init in enumerate(("uniform", "normal", "he_normal"), 1)
+    )
+    merge = _layer("Merge", name="merge_1", layers=[_sequential(first), _sequential(second)])
+    left, right = keras.Input((4,)), keras.Input((3,))
+    both = L.Concatenate()([L.Dense(2)(left), L.Dense(2)(right)])
+    model = keras.Model([left, right], L.Dense(3)(both))
+    rules = keras1.rules(_sequential(merge, third))
+    report = initialize(model, rules, seed=1)
+    assert not report.problems
+    assert [type(scheme).__name__ for _, scheme in rules] == ["Uniform", "Normal", "HeNormal"]
+    paths = ["dense/kernel", "dense_1/kernel", "dense_2/kernel"]
+    import re
+
+    assert all(re.search(p, path) for (p, _), path in zip(rules, paths, strict=True))
+
+
+def test_a_layer_with_a_name_takes_no_number() -> None:
+    named = _layer("Dense", name="mine", init="zero")
+    ((_, _), (pattern, _)) = keras1.rules(
+        _sequential(named, _layer("Dense", name="dense_1", init="one"))
+    )
+    assert pattern.startswith("^dense/")
+
+
+def _deep() -> dict[str, Any]:
+    layer = _layer("Dense", name="d", init="one")
+    for _ in range(3000):
+        layer = _layer("TimeDistributed", layer=layer)
+    return _sequential(layer)
+
+
+def test_damaged_sources(tmp_path: Path) -> None:
+    sources: list[Any] = [
+        *(
+            "",
+            "[" * 100_000,
+            tmp_path,
+            DATA / "mlp.h5",
+            "\0",
+            {"class_name": "Sequential"},
+            _deep(),
+        ),
+        *(_sequential(x) for x in ({}, 3, _layer(3), _layer([]), _layer("Dense"), _layer("LSTM"))),
+        _sequential({"class_name": "Dense", "config": None}),
+        _sequential(_layer("Convolution2D", init="one")),
+        _sequential(_layer("TimeDistributed", name="t")),
+        _sequential(_layer("Merge", layers=3)),
+    ]
+    for source in sources:
+        with pytest.raises(ValueError, match="rules: source must be the JSON of a Keras 1 model"):
+            keras1.rules(source)
+    with pytest.raises(TypeError, match="rules: source must be"):
+        keras1.rules(3)  # type: ignore[arg-type]
+    for init in (3, None, []):
+        with pytest.raises(ValueError, match="must have an initialization of Keras 1"):
+            keras1.rules(_sequential(_layer("Dense", init=init)))
+    for name in ("(a+)+", "("):
+        assert keras1.rules(_sequential(_layer(name, name="a" * 60))) == []

@@ -247,6 +247,83 @@ def test_optimizer_slots_return_to_their_start_when_asked():
         initialize(small(), reset_optimizer=True)
 
 
+class Forgetful(keras.optimizers.SGD):
+    """Its config lacks an argument without a default."""
+
+    def __init__(self, thing, **kwargs):
+        super().__init__(**kwargs)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_an_optimizer_that_cannot_be_reset_leaves_the_model_as_it_was(frozen):
+    model = small()
+    optimizer = keras.optimizers.Adam() if frozen else Forgetful("thing", learning_rate=0.1)
+    model.compile(optimizer, "mse")
+    model.fit(np.ones((4, 6), "float32"), np.ones((4, 5), "float32"), verbose=0)
+    model.layers[0].trainable = not frozen
+    before = values(model)
+    message = f"initialize: optimizer {type(optimizer).__name__} cannot be reset: "
+    with pytest.raises(ValueError, match=message):
+        initialize(model, seed=0, reset_optimizer=True)
+    assert_equal(values(model), before)
+
+
+@pytest.mark.parametrize("seed", ["x", -1, 2**64, True, 1.5, keras.random.SeedGenerator(1)])
+def test_bad_seeds(seed):
+    with pytest.raises(
+        (ValueError, TypeError),
+        match=r"initialize: seed must be None, an integer from 0 to 2\*\*64 - 1 or a stream, got",
+    ):
+        initialize(small(), seed=seed)
+
+
+@pytest.mark.parametrize("rules", [None, "torch", {"kernel": HeNormal()}])
+def test_quantized_layers_are_left_and_listed(rules):
+    model = small()
+    model.layers[0].quantize("int8")
+    before = values(model)
+    report = initialize(model, rules, seed=0)
+    after = values(model)
+    kept = [path for path in after if path.startswith("dense/")]
+    assert len(kept) == 3
+    assert sorted((p.path, p.reason) for p in report.problems) == [
+        (path, "quantized to int8; left as it was") for path in sorted(kept)
+    ]
+    for path in kept:
+        np.testing.assert_array_equal(after[path], before[path])
+    assert (after["dense_1/kernel"] != before["dense_1/kernel"]).all()
+
+
+class Counted(L.Dense):
+    def build(self, shape):
+        super().build(shape)
+        self.count = self.add_weight(
+            shape=(3,), dtype="int32", initializer="ones", name="count", trainable=False
+        )
+
+
+def test_a_layer_class_does_not_stand_for_integers():
+    model = keras.Sequential([keras.Input((4,)), Counted(3)])
+    report = initialize(model, {Counted: HeNormal()}, seed=0)
+    assert rows(report)["counted/kernel"].source == "rule Counted"
+    assert rows(report)["counted/count"].source == "its own initializer"
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_long_path_is_broken_at_slashes(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    model = keras.Sequential([keras.Input((5, 4)), L.Bidirectional(L.LSTM(3)), L.Dense(2)])
+    report = initialize(model, seed=0)
+    lines = str(report).splitlines()
+    assert max(map(len, lines)) <= columns
+    pieces = [line.split()[0] for line in lines[5:] if line[1:2].strip()]
+    paths = [row.path for row in report.rows]
+    assert "".join(pieces) == "".join(paths)
+    assert all(piece.endswith("/") or any(p.endswith(piece) for p in paths) for piece in pieces)
+    assert all(piece.endswith("/") for piece in pieces if "_lstm" in piece and columns == 80)
+    assert columns == 80 or pieces[0] == "bidirectional/forward_lstm/lstm_cell/kernel"
+
+
 class Foreign(keras.initializers.Initializer):
     """Another library's initializer, with a seed in its config."""
 
@@ -470,7 +547,8 @@ def test_dry_run_changes_nothing_and_reports_the_same():
     assert initialize(model, "torch", seed=0).to_dict() == dry.to_dict()
 
 
-def test_report_prints_and_exports():
+def test_report_prints_and_exports(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     report = initialize(small(), {"kernel": GlorotUniform()}, seed=0)
     printed = str(report)
     for word in ("path", "shape", "scheme", "fans", "expected std", "measured std"):

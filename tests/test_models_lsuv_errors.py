@@ -54,7 +54,12 @@ BAD_DATA = {
     "sizes": ([X, X[:5]], ValueError, r"same number of samples"),
     "text": ("data", TypeError, r"x must be an array, a list or dict of arrays, or a dataset"),
     "none": (None, TypeError, r"x must be an array"),
-    "numbers": ([1.0, 2.0], TypeError, r"the first batch of x must be an array"),
+    "numbers": ([1.0, 2.0], TypeError, r"x must be an array, a list or dict of arrays"),
+    "lists": ([[1.0, 2.0], [3.0, 4.0]], TypeError, r": x must be an array, a list or dict of arr"),
+    "dict of lists": ({"a": [1, 2]}, TypeError, r": x must be an array, a list or dict of arrays"),
+    "empty list": ([], ValueError, r": x must be an array, a list or dict of arrays"),
+    "empty dict": ({}, ValueError, r": x must be an array, a list or dict of arrays"),
+    "five parts": ([(1, 2, 3, 4, X)], TypeError, r"the first batch of x must be an array"),
     "empty": (iter(()), ValueError, r"x must be a dataset of one batch or more"),
 }
 

@@ -321,6 +321,46 @@ def test_unused_layer_is_reported():
     assert ("unused", "not built: it has no variables yet") in walk(model).problems
 
 
+def test_unused_layers_are_numbered_as_their_neighbours():
+    L.Dense(1)
+    model = Block(4)
+    model.unused = L.Dense(2)
+    model(np.zeros((2, 3), "float32"))
+    assert ("dense_3", "not built: it has no variables yet") in walk(model).problems
+
+
+def test_an_unused_layer_made_first_takes_no_other_path():
+    model = keras.Sequential([keras.Input((3,))])
+    model.unused = L.Dense(2)
+    model.add(L.Dense(2))
+    found = walk(model)
+    assert [s.path for s in found] == ["dense/kernel", "dense/bias"]
+    assert [path for path, _ in found.problems] == ["dense#2"]
+
+
+def test_states_of_stateful_rnns():
+    x = inputs = keras.Input((5, 4), batch_size=2)
+    x = L.LSTM(3, stateful=True, return_sequences=True)(x)
+    x = L.Bidirectional(L.GRU(3, stateful=True, return_sequences=True))(x)
+    x = L.RNN([L.GRUCell(2), L.LSTMCell(3)], stateful=True)(x)
+    model = keras.Model(inputs, x)
+    found = [s for s in walk(model) if s.role == "state"]
+    assert [s.path for s in found] == [
+        "lstm/rnn_state",
+        "lstm/rnn_state#2",
+        "bidirectional/forward_gru/rnn_state",
+        "bidirectional/backward_gru/rnn_state",
+        "rnn/rnn_state",
+        "rnn/rnn_state#2",
+        "rnn/rnn_state#3",
+    ]
+    model(np.ones((2, 5, 4), "float32"))
+    assert all(to_numpy(s.variable).any() for s in found)
+    report = initialize(model, seed=0)
+    assert not report.problems
+    assert not any(to_numpy(s.variable).any() for s in found)
+
+
 def test_unbuilt_and_empty_models_are_errors():
     with pytest.raises(ValueError, match="must be built"):
         walk(keras.Sequential([L.Dense(2)]))

@@ -171,3 +171,57 @@ def test_it_agrees_with_saving(tmp_path: Path) -> None:
 def test_errors() -> None:
     with pytest.raises(TypeError, match="check_reloadable: model must be a Keras model, got int"):
         check_reloadable(3)
+
+
+class PlainLoss(keras.losses.Loss):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return keras.ops.mean(y_pred - y_true)
+
+
+class PlainMetric(keras.metrics.Mean):
+    pass
+
+
+class PlainOptimizer(keras.optimizers.SGD):
+    pass
+
+
+def plain_loss(y_true: Any, y_pred: Any) -> Any:
+    return keras.ops.mean(y_pred - y_true)
+
+
+def test_what_a_model_is_compiled_with() -> None:
+    bad: list[tuple[dict[str, Any], str]] = [
+        ({"loss": lambda y_true, y_pred: keras.ops.mean(y_pred - y_true)}, "loss"),
+        ({"loss": plain_loss}, "loss"),
+        ({"loss": PlainLoss()}, "loss"),
+        ({"optimizer": PlainOptimizer(0.1), "loss": "mse"}, "optimizer"),
+        ({"loss": "mse", "metrics": ["mae", PlainMetric()]}, "metrics"),
+    ]
+    for arguments, where in bad:
+        model = _model(L.Dense(2))
+        model.compile(**arguments)
+        (problem,) = check_reloadable(model).problems
+        assert problem.path == f"{model.name}/{where}"
+    rate = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+    model = _model(L.Dense(2))
+    loss = keras.losses.Huber()
+    metrics = ["mae", keras.metrics.MeanSquaredError(), keras.losses.mean_absolute_error]
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=metrics)
+    report = check_reloadable(model)
+    assert report.ok, str(report)
+    assert {row.argument for row in report.rows} >= {"optimizer", "loss", "metrics"}
+
+
+def test_a_fault_in_nested_sequentials_is_told_once_and_soon() -> None:
+    import time
+
+    model = L.Dense(4, kernel_initializer=NoJson())
+    for _ in range(60):
+        model = _model(model)
+    start = time.perf_counter()
+    (problem,) = check_reloadable(model).problems
+    assert time.perf_counter() - start < 8
+    assert problem.path.endswith("/kernel_initializer")
+    (problem,) = check_reloadable(_model(_model(OwnLayer(object(), name="o")))).problems
+    assert problem.path.endswith("/o")

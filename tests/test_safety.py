@@ -172,6 +172,38 @@ def test_model_files_take_any_json(config: Any, version: str, tmp_path_factory: 
     assert isinstance(found, keras.Model)
 
 
+KERAS1 = st.recursive(
+    VALUES,
+    lambda inner: st.fixed_dictionaries(
+        {
+            "class_name": st.sampled_from(
+                ["Sequential", "Model", "Merge", "Dense", "LSTM", "TimeDistributed", "(", "x"]
+            ),
+            "config": st.one_of(
+                st.lists(inner, max_size=2),
+                st.dictionaries(
+                    st.sampled_from(["name", "layers", "layer", "init", "inner_init"]), inner
+                ),
+            ),
+        }
+    ),
+    max_leaves=5,
+)
+
+
+@given(layers=st.one_of(VALUES, st.lists(KERAS1, max_size=3)), version=SCALARS)
+@settings(LENIENT, max_examples=100, suppress_health_check=list(HealthCheck))
+@pytest.mark.filterwarnings("ignore")
+def test_rules_take_any_json(layers: Any, version: Any) -> None:
+    model = {"class_name": "Sequential", "config": layers, "keras_version": version}
+    try:
+        found = keras1.rules(model)
+    except EXPECTED as error:
+        assert str(error).startswith("rules: ")  # noqa: PT017
+        return
+    assert isinstance(found, list)
+
+
 def _nested(depth: int, innermost: Any, wrapper: str = "keras_inits>Gated") -> Any:
     config = innermost
     for _ in range(depth):

@@ -6,6 +6,8 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,11 @@ from typing import Any
 import keras
 
 from keras_inits.legacy.layers import upgrade_model
-from keras_inits.legacy.upgrade import era_of
+from keras_inits.legacy.upgrade import DEEPEST, children, era_of, is_too_deep
 
 _OWNER = "legacy_load_model"
 _PAGE = "docs/migration.md"
-_DEEPEST = 100
+_TRIES = 200  # layers made singly to find the one that fails
 _FLIPPED = (
     *(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D),
     *(keras.layers.Conv2DTranspose, keras.layers.ConvLSTM2D),
@@ -58,13 +60,14 @@ def legacy_load_model(
             f"{_OWNER}: path must be a file of Keras 2 or tf.keras, got {path.name}, which Keras "
             f"{version} wrote; keras.models.load_model reads it"
         )
-    _check_structure(path, config)
+    if is_too_deep(config):
+        raise ValueError(f"{_OWNER}: {path.name} must hold a config at most {DEEPEST} deep")
     if safe_mode:
         _refuse_code(path, config)
     custom_objects = custom_objects or {}
     try:
         config = upgrade_model(config, era)
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(
             f"{_OWNER}: {path.name} must hold a model's config, got {error!r}"
         ) from error
@@ -72,7 +75,8 @@ def legacy_load_model(
     model = _build(path, config, custom_objects, safe_mode)
     source = weights or (path if _is_hdf5(path) else None)
     if source is not None:
-        _load_weights(model, Path(source))
+        with _readable(Path(source), "the model's weights"):
+            _load_weights(model, Path(source))
         if backend == "theano":
             _flip_kernels(model)
     return model
@@ -83,36 +87,41 @@ def _is_hdf5(path: Path) -> bool:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
+@contextmanager
+def _readable(path: Path, kind: str) -> Iterator[None]:
+    """Whatever reading a damaged file raises, as a ValueError that names the file."""
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        raise ValueError(
+            f"{_OWNER}: file {path.name} cannot be read as {kind}: {reason[:200]}"
+        ) from error
+
+
 def _read(path: Path) -> tuple[dict[str, Any], str, str]:
     """(model config, version and backend that wrote it) of a .h5 or .json file."""
     if not _is_hdf5(path):
-        try:
+        with _readable(path, "a model's .h5 or .json file"):
             found = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(
-                f"{_OWNER}: path must be a model's .h5 or .json file, got {path.name}: {error}"
-            ) from error
         attributes = found if isinstance(found, dict) else {}
     else:
         import h5py
 
-        try:
-            with h5py.File(path, "r") as file:
-                attributes = {key: _text(value) for key, value in file.attrs.items()}
-        except OSError as error:
-            raise ValueError(f"{_OWNER}: {path.name} is damaged: {error}") from error
+        with _readable(path, "HDF5"), h5py.File(path, "r") as file:
+            attributes = {key: _text(value) for key, value in file.attrs.items()}
         if "model_config" not in attributes:
             raise ValueError(
                 f"{_OWNER}: path must be a file with a model's config, got {path.name}, which holds "
                 f"weights alone; give the model's .json as path and this file as weights"
             )
-        try:
+        with _readable(path, "a model's config"):
             found = json.loads(attributes["model_config"])
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{_OWNER}: {path.name} holds no valid config: {error}") from error
     if not isinstance(found, dict) or not {"class_name", "config"} <= found.keys():
         raise ValueError(f"{_OWNER}: {path.name} must hold a model's config, got none in it")
-    version = str(attributes.get("keras_version", "1"))
+    version = str(attributes.get("keras_version", "1"))[:40]
     return found, version, str(attributes.get("backend", ""))
 
 
@@ -120,26 +129,11 @@ def _text(value: Any) -> Any:
     return value.decode("utf-8") if isinstance(value, bytes) else value
 
 
-def _check_structure(path: Path, config: Any) -> None:
-    """No deeper than a model's config can be, so that reading it stays within the stack."""
-    level, depth = [config], 0
-    while level:
-        depth += 1
-        if depth > _DEEPEST:
-            raise ValueError(f"{_OWNER}: {path.name} must hold a config at most {_DEEPEST} deep")
-        level = [child for node in level for child in _children(node)]
-
-
-def _children(node: Any) -> list[Any]:
-    values = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    return [value for value in values if isinstance(value, (dict, list))]
-
-
 def _nodes(config: Any) -> Iterator[dict[str, Any]]:
     """Every dict in a config, outermost first."""
     if isinstance(config, dict):
         yield config
-    for child in _children(config):
+    for child in children(config):
         yield from _nodes(child)
 
 
@@ -184,7 +178,10 @@ def _known(node: Any, custom_objects: dict[str, Any]) -> bool:
     if not isinstance(node, dict) or "class_name" not in node or node.get("module") is not None:
         return True
     names = (node.get("registered_name"), node["class_name"])
-    return any(keras.saving.get_registered_object(name, custom_objects) for name in names)
+    return any(
+        isinstance(name, str) and keras.saving.get_registered_object(name, custom_objects)
+        for name in names
+    )
 
 
 def _build(
@@ -198,7 +195,7 @@ def _build(
     try:
         model = make(config)
     except Exception as error:
-        for layer in _layers(config):
+        for layer in islice(_layers(config), _TRIES):
             try:
                 make(layer)
             except Exception as cause:

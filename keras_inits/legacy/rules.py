@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from keras_inits import checks
 from keras_inits.legacy.keras1 import NAMES
+from keras_inits.legacy.keras1_json import EXPECTED, leaves, parse
 from keras_inits.schemes.orthogonal import Orthogonal
 from keras_inits.schemes.recurrent import ForgetGateBias, Gated
 from keras_inits.schemes.variance_scaling import (
@@ -39,102 +38,30 @@ def rules(source: str | PathLike[str] | Mapping[str, Any]) -> Pairs:
     """Rules for `initialize` that give a Keras 3 port of a Keras 1 model its laws.
 
     `source` is what Keras 1's `model.to_json()` gave: the text, the file's path or the parsed dict.
-    The port's layers have the names in there, or Keras 3's automatic names, in the same order;
-    otherwise `initialize` says which rule matches nothing. Each pair is a regular expression on a
+    The port's layers have the names in there, or Keras 3's automatic names, in the same order, the
+    layers of the branches that a first `Merge` joins being layers of the port itself; otherwise
+    `initialize` says which rule matches nothing. Each pair is a regular expression on a
     variable's path and a scheme. Biases that Keras 1 filled with zeros have no rule.
 
     The laws are those of the version and of the layer's `dim_ordering` and `consume_less`, the
     quirks of Keras 1's layers included. A layer that Keras 3 does not have gets no rule but a
     warning. Raises ValueError for what is no Keras 1 model and for an unknown initialization.
     """
-    model = _parse(source)
+    model = parse(source)
     version = str(model.get("keras_version", "1.2.2"))
-    if not version.startswith("1."):
+    numbers = re.match(r"1\.\d{1,4}(\.\d{1,4})?", version)
+    if numbers is None:
         raise checks.value_error("rules", "keras_version", "1.x", version)
     pairs: Pairs = []
     skipped: list[str] = []
-    for layer, path in _walk(_inside(model), ""):
-        pairs += _of_layer(layer, path, tuple(map(int, re.findall(r"\d+", version)[:3])), skipped)
+    for layer, path in leaves(model):
+        pairs += _of_layer(layer, path, tuple(map(int, numbers[0].split("."))), skipped)
     if skipped:
         warnings.warn(
             f"rules: Keras 3 does not have the layers {', '.join(skipped)}; no rules for them",
             stacklevel=2,
         )
     return pairs
-
-
-def _parse(source: Any) -> dict[str, Any]:
-    if isinstance(source, Mapping):
-        found = source
-    else:
-        is_text = isinstance(source, str) and source.lstrip()[:1] in ("{", "[")
-        found = json.loads(source if is_text else Path(source).read_text(encoding="utf-8"))
-    expected = "the JSON of a Keras 1 model"
-    if not isinstance(found, Mapping) or found.get("class_name") not in ("Sequential", "Model"):
-        raise checks.value_error("rules", "source", expected, found)
-    return dict(found)
-
-
-def _inside(model: Mapping[str, Any]) -> list[dict[str, Any]]:
-    inner = model["config"]
-    return inner["layers"] if isinstance(inner, Mapping) else inner
-
-
-def _walk(layers: list[dict[str, Any]], above: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """Every layer that has no layers inside, with a regular expression of its path."""
-    for layer, name in zip(layers, _segments(layers), strict=True):
-        path = f"{above}{name}/"
-        if layer["class_name"] in ("Sequential", "Model"):
-            yield from _walk(_inside(layer), path)
-        elif layer["class_name"] == "TimeDistributed":
-            yield from _walk([layer["config"]["layer"]], path)
-        elif layer["class_name"] == "Bidirectional":
-            yield layer["config"]["layer"], f"{path}(?:forward|backward)_[^/]+/"
-        else:
-            yield layer, path
-
-
-def _segments(layers: list[dict[str, Any]]) -> list[str]:
-    """What the path has for each layer: its own name, or Keras 3's automatic one counted anew."""
-    parsed = [_automatic(layer) for layer in layers]
-    numbers: dict[str, list[int]] = {}
-    for stem, number in parsed:
-        numbers.setdefault(stem, []).append(number)
-    segments = []
-    for layer, (stem, number) in zip(layers, parsed, strict=True):
-        name = _name(layer)
-        if not name:
-            segments.append("[^/]+")
-            continue
-        rank = sorted(numbers[stem]).index(number) if number else 0
-        fresh = f"{stem}_{rank}" if rank else stem
-        # "dense_1" would be counted anew like Keras 3's own; "convolution2d_1" stays.
-        own = [] if re.fullmatch(rf"{stem}_\d+", name) else [name]
-        choices = [re.escape(n) for n in ([*own, fresh] if number else [name])]
-        segments.append(choices[0] if len(choices) == 1 else f"(?:{'|'.join(choices)})")
-    return segments
-
-
-def _name(layer: dict[str, Any]) -> str:
-    inner = layer["config"]
-    return layer.get("name") or (inner.get("name", "") if isinstance(inner, Mapping) else "")
-
-
-def _automatic(layer: dict[str, Any]) -> tuple[str, int]:
-    """(Keras 3's stem for such a layer, the number that Keras 1 gave it, 0 if the user named it)."""
-    old = layer["class_name"]
-    stem = _STEMS.get(old, old.lower())
-    match = re.fullmatch(rf"{old.lower()}_(\d+)", _name(layer))
-    return stem, int(match[1]) if match else 0
-
-
-_STEMS = {
-    **{f"{kind}Convolution2D": "conv2d" for kind in ("", "Atrous")},
-    **{"Convolution1D": "conv1d", "AtrousConvolution1D": "conv1d", "Convolution3D": "conv3d"},
-    **{"Deconvolution2D": "conv2d_transpose", "SeparableConvolution2D": "separable_conv2d"},
-    **{"BatchNormalization": "batch_normalization", "PReLU": "p_re_lu", "SimpleRNN": "simple_rnn"},
-    **{"ConvLSTM2D": "conv_lstm2d", "TimeDistributed": "time_distributed", "Model": "functional"},
-}
 
 
 def _of_layer(
@@ -147,9 +74,14 @@ def _of_layer(
         if "init" in config:
             skipped.append(where)
         return []
-    found = reader(config, version)
+    try:
+        found = reader(config, version)
+    except KeyError as error:
+        raise ValueError(
+            f"rules: source must be {EXPECTED}, got {where} without {error}"
+        ) from error
     for role, scheme in found.items():
-        if isinstance(scheme, str):
+        if not callable(scheme):
             raise ValueError(
                 f"rules: {role} of {where} must have an initialization of Keras 1, got {scheme!r}"
             )
@@ -159,8 +91,10 @@ def _of_layer(
 Reader = Callable[[dict[str, Any], tuple[int, ...]], dict[str, Any]]
 
 
-def _scheme(name: str, axes: Axes | None = None, *, th: bool = False) -> Any:
-    """The scheme of a Keras 1 string for a kernel of Keras 3, or the string where unknown."""
+def _scheme(name: Any, axes: Axes | None = None, *, th: bool = False) -> Any:
+    """The scheme of a Keras 1 string for a kernel of Keras 3, or what is none."""
+    if not isinstance(name, str):
+        return name
     if axes is not None and name in _BY_FANS:
         return _BY_FANS[name](input_axes=axes[0], output_axes=axes[1])
     if th and name == "orthogonal":
@@ -220,7 +154,7 @@ def _recurrent(gates: int) -> Reader:
         if gates > 1:
             # "gpu" drew all gates as one matrix; Gated(..., 1) says so.
             drawn = 1 if mode == "gpu" else gates
-            found = {k: v if isinstance(v, str) else Gated(v, drawn) for k, v in found.items()}
+            found = {k: Gated(v, drawn) if callable(v) else v for k, v in found.items()}
         if "forget_bias_init" in config:
             found["bias"] = _forget_bias(config["forget_bias_init"])
         return found
@@ -232,7 +166,7 @@ def _forget_bias(name: str) -> Any:
     if name in ("one", "zero"):
         return ForgetGateBias(1.0 if name == "one" else 0.0)
     scheme = _scheme(name)
-    return scheme if isinstance(scheme, str) else ForgetGateBias(scheme)
+    return ForgetGateBias(scheme) if callable(scheme) else scheme
 
 
 _READERS: dict[str, Reader] = {

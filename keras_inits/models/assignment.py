@@ -15,31 +15,32 @@ def assign(values: list[tuple[Any, np.ndarray]]) -> None:
         for variable, array in values:
             done.append((variable, keras.ops.copy(variable.value)))
             variable.assign(array)
-    except Exception:
+    except BaseException:
         for variable, old in done:
             variable.assign(old)
         raise
 
 
-def optimizer_of(model: Any) -> Any:
-    """The optimizer of a compiled model, or an error."""
+def fresh_slots(model: Any) -> list[tuple[Any, np.ndarray]]:
+    """The variables of the compiled optimizer, each with its value in a new one of the same config.
+
+    Raises ValueError for a model without an optimizer and for one that cannot be made anew.
+    """
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
         raise ValueError(
             "initialize: model must be compiled for reset_optimizer=True, got one without an optimizer"
         )
-    return optimizer
-
-
-def reset(model: Any, optimizer: Any) -> None:
-    """Give the optimizer's variables the values of a new one with the same config."""
     if not optimizer.built:
-        return
-    fresh = type(optimizer).from_config(optimizer.get_config())
-    fresh.build(model.trainable_variables)
-    assign(
-        [
-            (old, keras.ops.convert_to_numpy(new))
-            for old, new in zip(optimizer.variables, fresh.variables, strict=True)
-        ]
-    )
+        return []
+    try:
+        fresh = type(optimizer).from_config(optimizer.get_config())
+        fresh.build(model.trainable_variables)
+        if [v.shape for v in fresh.variables] != [v.shape for v in optimizer.variables]:
+            raise ValueError("it was built for other variables than the model's trainable ones")
+    except Exception as error:
+        raise ValueError(
+            f"initialize: optimizer {type(optimizer).__name__} cannot be reset: {error}"
+        ) from error
+    new = map(keras.ops.convert_to_numpy, fresh.variables)
+    return list(zip(optimizer.variables, new, strict=True))

@@ -38,15 +38,29 @@ def shapes(x: Any) -> str:
 def _inputs(owner: str, x: Any) -> Any:
     if _is_inputs(x):
         return keras.tree.map_structure(_array, x)
-    if isinstance(x, (str, bytes)) or not (hasattr(x, "__getitem__") or hasattr(x, "__iter__")):
+    if isinstance(x, (Mapping, list, tuple)) and not x:
+        raise checks.value_error(owner, "x", _EXPECTED, x)
+    if not _may_be_dataset(x):
         raise checks.type_error(owner, "x", _EXPECTED, x)
-    batch = x[0] if hasattr(x, "__getitem__") else next(iter(x), None)
-    if batch is None:
-        raise checks.value_error(owner, "x", "a dataset of one batch or more", x)
-    batch = keras.utils.unpack_x_y_sample_weight(batch)[0]
-    if not _is_inputs(batch):
+    try:
+        batch = x[0] if hasattr(x, "__getitem__") else next(iter(x))
+    except (StopIteration, LookupError):
+        raise checks.value_error(owner, "x", "a dataset of one batch or more", x) from None
+    try:
+        inputs = keras.utils.unpack_x_y_sample_weight(batch)[0]
+    except ValueError:
+        inputs = None  # neither inputs nor a tuple of inputs, targets and sample weights
+    if not _is_inputs(inputs):
         raise checks.type_error(owner, "the first batch of x", _EXPECTED, batch)
-    return keras.tree.map_structure(_array, batch)
+    return keras.tree.map_structure(_array, inputs)
+
+
+def _may_be_dataset(x: Any) -> bool:
+    if isinstance(x, (list, tuple)):  # of batches; one of Python numbers is not
+        return any(map(_is_inputs, keras.tree.flatten(x)))
+    if isinstance(x, (str, bytes, Mapping)):
+        return False
+    return hasattr(x, "__getitem__") or hasattr(x, "__iter__")
 
 
 def _is_inputs(x: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_inits.models.presets import preset
+from keras_inits.models.rebuild import quantization
 from keras_inits.models.rules import first_matches, parse_rules
 from keras_inits.models.structure import Structure, structure_of
 from keras_inits.models.walk import STATE_ROLES, Slot, Walk
@@ -48,7 +49,7 @@ def _choose(found: Walk, rules: Any) -> list[Choice]:
         source = "rule"
     return [
         _own_choice(slot)
-        if rule is None or (slot.role in STATE_ROLES and rule.initializer is not None)
+        if rule is None or (_is_never_drawn(slot) and rule.initializer is not None)
         else Choice(slot, rule.initializer, f"{source} {rule.name}", named=True, exact=rule.exact)
         for slot, rule in zip(found, matches, strict=True)
     ]
@@ -63,8 +64,12 @@ def _own_choice(slot: Slot) -> Choice:
     return Choice(slot, slot.initializer, source)
 
 
+def _is_never_drawn(slot: Slot) -> bool:
+    return slot.role in STATE_ROLES or quantization(slot.layer) is not None
+
+
 def _is_no_weight(slot: Slot) -> bool:
-    return slot.role in STATE_ROLES or isinstance(slot.layer, keras.layers.Normalization)
+    return _is_never_drawn(slot) or isinstance(slot.layer, keras.layers.Normalization)
 
 
 def _structured(choice: Choice, structure: bool | str | None) -> Choice:

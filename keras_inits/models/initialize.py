@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_inits import checks
 from keras_inits.base import check_seed
-from keras_inits.models.assignment import assign, optimizer_of, reset
+from keras_inits.models.assignment import assign, fresh_slots
 from keras_inits.models.choices import START, Choice, choose
 from keras_inits.models.own import as_scheme, draw, expected_std, fitted, label
 from keras_inits.models.presets_keras1 import in_order
@@ -88,7 +88,8 @@ def initialize(
     slots of the compiled optimizer. `dry_run` changes nothing and returns the same report.
 
     Raises ValueError or TypeError, with the model as it was, for a model that is not built, a rule
-    that matches nothing, a scheme that cannot take a variable's shape, or values that are not finite.
+    that matches nothing, a scheme that cannot take a variable's shape, values that are not finite,
+    or an optimizer that cannot be reset.
 
     >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
     >>> initialize(model, {"kernel": "keras_inits>he_normal"}, seed=0).rows[0].expected_std
@@ -97,8 +98,8 @@ def initialize(
     if not any(structure is known for known in STRUCTURES) and structure != "strides":
         expected = "None, True, False or 'strides'"
         raise checks.value_error("initialize", "structure", expected, structure)
-    optimizer = optimizer_of(model) if reset_optimizer else None
     found = walk(model)
+    slots = fresh_slots(model) if reset_optimizer else []
     stream = as_stream(seed)
     if dry_run and stream.sequential:
         stream = copy.deepcopy(stream)  # a replay stays where it is
@@ -108,20 +109,26 @@ def initialize(
     rows = [_row(choice, drawn[id(choice.slot.variable)]) for choice in choices]
     if not dry_run:
         pairs = ((c.slot.variable, drawn[id(c.slot.variable)]) for c in choices)
-        assign([(variable, values) for variable, values in pairs if values is not None])
-        if optimizer is not None:
-            reset(model, optimizer)
+        assign([*((v, values) for v, values in pairs if values is not None), *slots])
     return Initialization(rows, problems)
 
 
 def as_stream(seed: Any) -> Stream:
     """The stream of a seed: None draws a fresh one, reproducible under `set_random_seed`."""
-    seed = check_seed("initialize", seed)
-    if isinstance(seed, Stream):
-        return seed
-    if isinstance(seed, keras.random.SeedGenerator):
-        raise checks.type_error("initialize", "seed", "None, an integer or a stream", seed)
-    return DefaultStream(random.getrandbits(64) if seed is None else seed)
+    expected = "None, an integer from 0 to 2**64 - 1 or a stream"
+    try:
+        checked = check_seed("initialize", seed)
+    except TypeError:
+        raise checks.type_error("initialize", "seed", expected, seed) from None
+    except ValueError:
+        if isinstance(seed, dict):
+            raise
+        raise checks.value_error("initialize", "seed", expected, seed) from None
+    if isinstance(checked, Stream):
+        return checked
+    if isinstance(checked, keras.random.SeedGenerator):
+        raise checks.type_error("initialize", "seed", expected, seed)
+    return DefaultStream(random.getrandbits(64) if checked is None else checked)
 
 
 def _answered(path: str, choices: list[Choice]) -> bool:

@@ -43,7 +43,10 @@ def recover(layer: keras.Layer, variables: list[Any]) -> list[tuple[Any, str]]:
     Keras's own layers keep the initializer in an attribute. Any other layer, and a variable
     without such an attribute, is found by building the layer once more from its config with an
     `add_weight` that takes notes and allocates nothing; an attribute is the last resort.
+    Those of a quantized layer follow from weights that are gone: no initializer draws them.
     """
+    if mode := quantization(layer):
+        return [(None, f"quantized to {mode}; left as it was")] * len(variables)
     found = [_known(_unit_forget_bias(layer, v)) for v in variables]
     if _is_keras_layer(layer):
         found = [
@@ -61,9 +64,14 @@ def recover(layer: keras.Layer, variables: list[Any]) -> list[tuple[Any, str]]:
     return [(None, reason) if entry is None else entry for entry in found]
 
 
+def quantization(layer: keras.Layer) -> str | None:
+    """What the layer is quantized to, if it is."""
+    return getattr(layer, "quantization_mode", None)
+
+
 def from_attribute(layer: keras.Layer, variable: Any) -> Any:
     """The initializer that the layer keeps for a variable of this name, or None."""
-    if "float" not in str(variable.dtype):  # a quantized kernel is not drawn by its initializer
+    if "float" not in str(variable.dtype):  # integers are not what the initializer draws
         return None
     for attribute in attributes(variable.name):
         initializer = getattr(layer, attribute, None)

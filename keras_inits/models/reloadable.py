@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import types
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,9 @@ from keras_inits.models.report import Problem, Report
 
 #: Characters of JSON beyond which a config holds data that belongs with the weights.
 LARGEST_CONFIG = 50_000
+
+_LAMBDA = "a lambda: safe loading refuses it; write a registered class or function"
+_UNREGISTERED = "is not registered: decorate it with @keras.saving.register_keras_serializable()"
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ def check_reloadable(model: keras.Model) -> Reloadability:
 
     Found are classes that are not registered, plain functions and lambdas, closures over arrays,
     configs that are not JSON, fail in `from_config` or come back different, and configs of more
-    than 50 000 characters, which hold arrays. Nothing is written and the model stays as it is.
+    than 50 000 characters, which hold arrays; of a compiled model also its optimizer, loss and
+    metrics. Nothing is written and the model stays as it is.
 
     Raises TypeError for what is not a Keras model or layer.
 
@@ -56,7 +61,9 @@ def check_reloadable(model: keras.Model) -> Reloadability:
         raise TypeError(
             f"check_reloadable: model must be a Keras model, got {type(model).__name__}"
         )
-    rows = list(_visit(model, model.name, set()))
+    rows = list(_visit(model, model.name, set(), whole=True))
+    if getattr(model, "compiled", False):
+        rows += _compiled(model)
     problems = [Problem(_where(row), row.problem) for row in rows if row.problem]
     return Reloadability(rows, problems)
 
@@ -65,13 +72,17 @@ def _where(row: Saved) -> str:
     return f"{row.path}/{row.argument}" if row.argument else row.path
 
 
-def _visit(layer: keras.Layer, path: str, seen: set[int]) -> Iterator[Saved]:
+def _visit(layer: keras.Layer, path: str, seen: set[int], whole: bool = False) -> Iterator[Saved]:
     if id(layer) in seen:
         return
     seen.add(id(layer))
-    inside = [*getattr(layer, "layers", ()), *sublayers(layer)]
+    # A Sequential's own functional model has the same layers once more.
+    hidden = getattr(layer, "_functional", None)
+    inside = [x for x in [*getattr(layer, "layers", ()), *sublayers(layer)] if x is not hidden]
     try:
-        config = layer.get_config()
+        # That of Keras's model or wrapper is made of what is inside, which says it itself.
+        inner = inside and not whole and _is_keras(type(layer))
+        config = dict.fromkeys(signature_names(type(layer))) if inner else layer.get_config()
     except Exception as error:
         config = dict.fromkeys(signature_names(type(layer)))
         failure = f"its get_config fails: {_first_line(error)}"
@@ -84,6 +95,54 @@ def _visit(layer: keras.Layer, path: str, seen: set[int]) -> Iterator[Saved]:
         failure = ""  # what it is made of says why
     yield Saved(path, "", type(layer).__name__, _class_problem(layer) or failure)
     yield from rows
+
+
+def _compiled(model: keras.Model) -> Iterator[Saved]:
+    """The optimizer, loss and metrics, judged by what the file would say of them."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            config = model.get_compile_config()
+    except Exception as error:
+        yield Saved(model.name, "compile", "", f"its config cannot be saved: {_first_line(error)}")
+        return
+    for argument in ("optimizer", "loss", "metrics", "weighted_metrics"):
+        for node in _outermost(config.get(argument)):
+            inner = node["config"]
+            name = inner if isinstance(inner, str) else node["class_name"]
+            yield Saved(model.name, argument, name, _node_problem(node))
+
+
+def _outermost(config: Any) -> Iterator[dict[str, Any]]:
+    """The configs of objects in dicts and lists, but not those within them."""
+    if isinstance(config, dict) and {"class_name", "config"} <= config.keys():
+        yield config
+    elif isinstance(config, (dict, list, tuple)):
+        for value in config.values() if isinstance(config, dict) else config:
+            yield from _outermost(value)
+
+
+def _node_problem(node: dict[str, Any]) -> str:
+    inner = node["config"]
+    if node["class_name"] == "__lambda__":
+        return _LAMBDA
+    is_function = node["class_name"] == "function"
+    name = inner if is_function else node.get("registered_name")
+    is_keras = (node.get("module") or "").split(".")[0] == "keras" or (
+        is_function and any(hasattr(place, str(name)) for place in (keras.losses, keras.metrics))
+    )
+    if not is_keras and keras.saving.get_registered_object(name) is None:
+        return f"{'function' if is_function else 'class'} {name} {_UNREGISTERED}"
+    if is_function:
+        return ""
+    for part in _outermost(list(inner.values()) if isinstance(inner, dict) else None):
+        if problem := _node_problem(part):
+            return problem
+    try:
+        keras.saving.deserialize_keras_object(json.loads(json.dumps(node)))
+    except Exception as error:
+        return f"it does not come back from its config: {_first_line(error)}"
+    return ""
 
 
 def _arguments(
@@ -117,10 +176,7 @@ def _class_problem(thing: Any) -> str:
     cls = type(thing)
     if _is_keras(cls) or _is_registered(cls):
         return ""
-    return (
-        f"class {cls.__name__} is not registered: decorate it with "
-        "@keras.saving.register_keras_serializable(), or pass it in custom_objects when loading"
-    )
+    return f"class {cls.__name__} {_UNREGISTERED}, or pass it in custom_objects when loading"
 
 
 def _is_keras(thing: Any) -> bool:
@@ -142,13 +198,10 @@ def _function_problem(function: types.FunctionType) -> str:
         shape = tuple(arrays[0].shape)
         return f"a closure over an array of shape {shape}: use keras_inits.FromArray"
     if function.__name__ == "<lambda>":
-        return "a lambda: safe loading refuses it; write a registered class or function"
+        return _LAMBDA
     if _is_registered(function) or _is_keras(function):
         return ""
-    return (
-        f"function {function.__name__} is not registered: decorate it with "
-        "@keras.saving.register_keras_serializable()"
-    )
+    return f"function {function.__name__} {_UNREGISTERED}"
 
 
 def _config_problem(thing: Any) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 import io
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -48,12 +49,14 @@ class Report:
     def __str__(self) -> str:
         from rich.console import Console
 
-        width = max(110, shutil.get_terminal_size().columns)
+        width = max(80, shutil.get_terminal_size().columns)
         console = Console(file=io.StringIO(), width=width, color_system=None)
-        console.print(_table(self._header(self.title, len(self.rows)), *self._cells()))
+        title = self._header(self.title, len(self.rows))
+        console.print(_table(title, *self._cells(), width))
         if self.problems:
             cells = [[p.path, p.reason] for p in self.problems]
-            console.print(_table(self._header("Problems", len(cells)), ["path", "reason"], cells))
+            title = self._header("Problems", len(cells))
+            console.print(_table(title, ["path", "reason"], cells, width))
         return console.file.getvalue()  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
@@ -90,18 +93,54 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def _table(title: str, headers: Sequence[str], cells: Sequence[Sequence[str]]) -> Any:
+#: What a path and any other cell keep of a word before it is broken.
+_PATH_WORD, _WORD = 24, 14
+
+
+def _table(title: str, headers: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> Any:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    for i, header in enumerate(headers):
-        numeric = bool(cells) and all(row[i] == "-" or _is_number(row[i]) for row in cells)
-        table.add_column(header, justify="right" if numeric else "left", overflow="fold")
-    for row in cells:
-        table.add_row(*(Text(cell) for cell in row))
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+    columns = [[row[i] for row in cells] for i in range(len(headers))]
+    widths = _widths(headers, columns, width - 2 * len(headers) - 1)
+    for header, column, own in zip(headers, columns, widths, strict=True):
+        numeric = bool(cells) and all(cell == "-" or _is_number(cell) for cell in column)
+        justify: Literal["left", "right"] = "right" if numeric else "left"
+        table.add_column(header, justify=justify, overflow="fold", width=own)
+        if header == "path":
+            column[:] = [_fold(path, own) for path in column]
+    for row in zip(*columns, strict=True):
+        table.add_row(*map(Text, row))
     return table
+
+
+def _widths(headers: Sequence[str], columns: Sequence[Sequence[str]], total: int) -> list[int]:
+    """Room for the longest words; of what is left, first for paths on one line, then the others."""
+    least, most = [], []
+    for header, column in zip(headers, columns, strict=True):
+        texts = (header, *column)
+        split, cap = (r"(?<=/)", _PATH_WORD) if header == "path" else (r"\s", _WORD)
+        least.append(min(cap, max(len(word) for text in texts for word in re.split(split, text))))
+        most.append(max(map(len, texts)))
+    widths, spare = least, max(total - sum(least), 0)
+    for i in sorted(range(len(headers)), key=lambda i: headers[i] != "path"):
+        limit = total // 2 if headers[i] == "path" else total
+        more = min(max(min(most[i], limit) - widths[i], 0), spare)
+        widths[i] += more
+        spare -= more
+    return widths
+
+
+def _fold(path: str, width: int) -> str:
+    """The path in lines of at most `width`, broken after a slash where it can be."""
+    lines = [""]
+    for part in re.findall(r"[^/]*/|[^/]+", path):
+        if lines[-1] and len(lines[-1] + part) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _is_number(cell: str) -> bool:

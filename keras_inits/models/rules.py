@@ -43,9 +43,9 @@ class Rule:
         """Whether the pattern names the variable.
 
         A string is a regular expression, found anywhere in the path. A Layer class stands for the
-        weights of such layers and of those inside them, without biases, scales, statistics and
-        states (all of them where the rule leaves them as they are). (class, role) names one kind of variable;
-        `(keras.layers.Layer, role)` those of every layer.
+        weights of such layers and of those inside them, without biases, scales, statistics,
+        states and integers (all of them where the rule leaves them as they are). (class, role)
+        names one kind of variable; `(keras.layers.Layer, role)` those of every layer.
         """
         if isinstance(self.pattern, str):
             return re.search(self.pattern, slot.path) is not None
@@ -53,7 +53,8 @@ class Rule:
         if not any(isinstance(layer, cls) for layer in slot.layers):
             return False
         if role is None:
-            return self.initializer is None or slot.role not in BESIDES_WEIGHTS
+            is_weight = slot.role not in BESIDES_WEIGHTS and "float" in slot.dtype
+            return self.initializer is None or is_weight
         return slot.role == role
 
     @property

@@ -66,6 +66,8 @@ class Walk:
 def walk(model: keras.Layer) -> Walk:
     """Every variable of a built model, each once; shared layers under the first path to them.
 
+    Also the states of stateful RNNs, which Keras does not count among a layer's variables.
+
     `problems` lists, as (path, reason), each variable whose initializer is not known, each variable
     whose layer cannot be reached and each layer without variables because it is not built.
 
@@ -113,19 +115,28 @@ def _visit(
     held = sublayers(layer)
     inside = children(layer, variables, held)
     below = {id(v) for child in inside for v in child.variables}
-    own = [v for v in variables if id(v) not in below and id(v) not in seen]
+    mine = {id(v): v for v in [*variables, *_rnn_states(layer)]}
+    own = [v for key, v in mine.items() if key not in below and key not in seen]
     seen.update(map(id, own))
     _add_own(own, chain, names, found)
     segments = renumbered((child.name, _stem(child)) for child in inside)
     for child, segment in zip(inside, segments, strict=True):
         _visit(child, chain, (*names, segment), found, seen)
-    for child in held:
-        if not child.built and id(child) not in seen and not child.variables:
-            seen.add(id(child))
-            if type(child).build is not keras.layers.Layer.build:
-                found.problems.append(
-                    ("/".join((*names, child.name)), "not built: it has no variables yet")
-                )
+    empty = [c for c in held if not c.built and id(c) not in seen and not c.variables]
+    seen.update(map(id, empty))
+    unbuilt = [c for c in empty if type(c).build is not keras.layers.Layer.build]
+    numbered = renumbered((child.name, _stem(child)) for child in (*inside, *unbuilt))
+    # The paths of what is built do not count what is not: names that meet are told apart.
+    told_apart = renumbered((name, "") for name in (*segments, *numbered[len(inside) :]))
+    for name in told_apart[len(inside) :]:
+        found.problems.append(("/".join((*names, name)), "not built: it has no variables yet"))
+
+
+def _rnn_states(layer: keras.Layer) -> list[Any]:
+    """What a stateful RNN remembers: Keras keeps it out of the layer's variables."""
+    if not (isinstance(layer, keras.layers.RNN) and layer.stateful):
+        return []
+    return [v for v in keras.tree.flatten(layer.states) if isinstance(v, keras.Variable)]
 
 
 def _add_own(
