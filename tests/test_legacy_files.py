@@ -152,9 +152,10 @@ def test_an_argument_that_is_gone_is_named(tmp_path: Path) -> None:
 
 def test_what_keras_refuses_is_named(tmp_path: Path) -> None:
     path = _edited(tmp_path, lambda layers: layers[1]["config"].update(units=-3))
-    with pytest.raises(
-        ValueError, match=r"layer 'dense_1' \(Dense\) of edited.json cannot be made"
-    ):
+    # Older Keras releases make the layer, and refuse it only inside the model.
+    expected = r"layer 'dense_1' \(Dense\) of edited.json cannot be made"
+    expected += r"|edited.json holds no model that Keras builds: .*\(5, -3\)"
+    with pytest.raises(ValueError, match=expected):
         legacy_load_model(path)
 
 

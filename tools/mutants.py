@@ -68,7 +68,7 @@ def survives(mutant: tuple[str, str, str, str]) -> bool:
             [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests.split()],
             cwd=TESTS,
             env=os.environ
-            | {"PYTHONPATH": folder, "KERAS_BACKEND": "jax", "PYTHONDONTWRITEBYTECODE": "1"},
+            | {"PYTHONPATH": folder, "KERAS_BACKEND": "torch", "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
             check=False,
