@@ -74,7 +74,7 @@ def sweep(owner: str, model: Any, x: Any, visit: Visit, progress: bool = False) 
     state = _Sweep(visit)
     found = walk(model).slots
     state.plan(found)
-    variables = {id(v): v for v in [*model.variables, *_rnn_states(found)]}
+    variables = {id(v): v for v in [*model.variables, *(slot.variable for slot in found)]}
     with ExitStack() as stack:
         state.saved = stack.enter_context(saved(variables.values(), state.touched))
         stack.enter_context(eager())
@@ -250,10 +250,3 @@ def _refuse_nested(owner: str, layer: Any) -> None:
     call = vars(layer).get("call")
     if isinstance(call, partial) and isinstance(getattr(call.func, "__self__", None), _Sweep):
         raise RuntimeError(f"{owner}: layer {layer.name!r} must not be in two such runs at once")
-
-
-def _rnn_states(slots: list[Slot]) -> list[Any]:
-    """What a stateful RNN remembers: it keeps these out of its own variables."""
-    layers = {id(layer): layer for slot in slots for layer in slot.layers}.values()
-    stateful = [a for a in layers if isinstance(a, keras.layers.RNN) and a.stateful]
-    return [v for layer in stateful for v in keras.tree.flatten(layer.states)]
