@@ -109,21 +109,17 @@ class Scheme(keras.initializers.Initializer):
     ) -> Callable[[Index], np.ndarray]:
         wide = draw_dtype(dtype)
 
-        def fill(index: Index) -> np.ndarray:
-            if 0 in shape:
-                return np.zeros(shape, numpy_dtype(dtype))
-            if (stream is not None and stream.sequential) or not self.elementwise:
-                block = whole()
-                block = block if index is None else np.ascontiguousarray(block[index])
-            else:
-                block = self.values(shape, wide, stream, index)  # type: ignore[arg-type]
+        def rounded(block: np.ndarray) -> np.ndarray:
             return block if wide == dtype else narrow(block, dtype, self.support(shape))
 
-        @cache
-        def whole() -> np.ndarray:
-            return self.values(shape, wide, stream)  # type: ignore[arg-type]
-
-        return fill
+        if 0 in shape:
+            return lambda index: np.zeros(shape, numpy_dtype(dtype))
+        if self.elementwise and not (stream is not None and stream.sequential):
+            return lambda index: rounded(self.values(shape, wide, stream, index))  # type: ignore[arg-type]
+        whole = cache(lambda: self.values(shape, wide, stream))  # type: ignore[arg-type]
+        return lambda index: rounded(
+            whole() if index is None else np.ascontiguousarray(whole()[index])
+        )
 
     def _stream(self) -> Stream:
         seed = self.seed

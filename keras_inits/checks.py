@@ -45,18 +45,14 @@ def number(
     below: float | None = None,
 ) -> float | int:
     """A finite real number with `low <= value <= high` and `above < value < below`, as a Python number."""
-    bounds = [
-        f"{sign} {bound:g}"
-        for sign, bound in ((">", above), (">=", low), ("<", below), ("<=", high))
-        if bound is not None
-    ]
-    expected = " ".join(["a finite number", " and ".join(bounds)]).strip()
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise type_error(owner, name, expected, value)
+    if type(value) is not float and (
+        isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real)
+    ):
+        raise type_error(owner, name, _finite(low, high, above, below), value)
     plain: Any = value.item() if isinstance(value, np.generic) else value
     plain = plain if isinstance(plain, (int, float)) else float(plain)
     try:
-        inside = math.isfinite(float(plain))
+        inside = math.isfinite(plain)
     except OverflowError:
         inside = False
     inside = (
@@ -67,22 +63,32 @@ def number(
         and (below is None or plain < below)
     )
     if not inside:
-        raise value_error(owner, name, expected, value)
+        raise value_error(owner, name, _finite(low, high, above, below), value)
     return plain
+
+
+def _finite(low: float | None, high: float | None, above: float | None, below: float | None) -> str:
+    bounds = [
+        f"{sign} {bound:g}"
+        for sign, bound in ((">", above), (">=", low), ("<", below), ("<=", high))
+        if bound is not None
+    ]
+    return " ".join(["a finite number", " and ".join(bounds)]).strip()
 
 
 def integer(
     owner: str, name: str, value: Any, *, low: int | None = None, high: int | None = None
 ) -> int:
     """A whole number with `low <= value <= high`, as a Python int."""
+    whole = type(value) is int or (
+        isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
+    )
+    plain = int(value) if whole else 0
+    if whole and (low is None or plain >= low) and (high is None or plain <= high):
+        return plain
     bounds = [f"{s} {b}" for s, b in ((">=", low), ("<=", high)) if b is not None]
     expected = " ".join(["an integer", " and ".join(bounds)]).strip()
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
-        raise type_error(owner, name, expected, value)
-    plain = int(value)
-    if (low is not None and plain < low) or (high is not None and plain > high):
-        raise value_error(owner, name, expected, value)
-    return plain
+    raise (value_error if whole else type_error)(owner, name, expected, value)
 
 
 def boolean(owner: str, name: str, value: Any) -> bool:

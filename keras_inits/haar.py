@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from keras_inits.streams.stream import Stream
-
-BLOCK = 128  # reflections multiplied into the matrix at a time
+from keras_inits.streams.tiles import empty
 
 
 def haar(rows: int, cols: int, stream: Stream, dtype: str = "float32") -> np.ndarray:
@@ -25,33 +24,56 @@ def haar(rows: int, cols: int, stream: Stream, dtype: str = "float32") -> np.nda
     """
     if rows > cols:
         return np.ascontiguousarray(haar(cols, rows, stream, dtype).T)
-    # The vectors, row i from column i on; from the last rows up the product takes their place.
-    q = stream.normal((rows, cols), dtype=dtype)
-    signs = np.where(np.diagonal(q) < 0, 1.0, -1.0).astype(dtype)
-    for start in reversed(range(0, rows, BLOCK)):
-        stop = min(start + BLOCK, rows)
-        v = np.triu(q[start:stop, start:])
-        np.fill_diagonal(v, np.diagonal(v) - signs[start:stop] * np.sqrt(_squares(v)))
-        t = _inverse(v @ v.T, _squares(v) / 2).astype(dtype)
-        rest = q[start:, start:]
-        rest[:, : stop - start] = np.eye(rows - start, stop - start)
-        rest[: stop - start, stop - start :] = 0
-        weights = (rest @ v.T) @ t.T
-        for first in range(0, rows - start, 2 * BLOCK):
-            rest[first : first + 2 * BLOCK] -= weights[first : first + 2 * BLOCK] @ v
-    q *= signs[:, None]
+    # Vector i has length cols - i; from the last on, the product grows upwards in q.
+    drawn = stream.normal((rows * cols - rows * (rows - 1) // 2,), dtype=dtype)
+    q = empty((rows, cols), dtype)
+    signs = np.empty(rows)
+    block = 128 if rows <= 1024 else 256  # reflections multiplied into the matrix at a time
+    for start in reversed(range(0, rows, block)):
+        stop = min(start + block, rows)
+        v = np.zeros((stop - start, cols - start), dtype)
+        for i, row in enumerate(v, start):
+            first = i * cols - i * (i - 1) // 2
+            row[i - start :] = drawn[first : first + cols - i]
+        signs[start:stop] = np.where(np.diagonal(v) < 0, 1.0, -1.0)
+        _reflect(q[start:, start:], v, signs[start:stop])
+    q *= signs[:, None].astype(dtype)
     return q
 
 
-def _squares(v: np.ndarray) -> np.ndarray:
-    """Squared length of each row, in double: the product's orthogonality hangs on them."""
-    squares: np.ndarray = np.einsum("ij,ij->i", v, v, dtype=np.float64)
-    return np.maximum(squares, np.finfo(v.dtype).tiny)
+def _reflect(q: np.ndarray, v: np.ndarray, signs: np.ndarray) -> None:
+    """The identity beside the product so far, the lower right of `q`, times (I - V' T V)."""
+    n = len(v)
+    # Squared lengths in double: the product's orthogonality hangs on them.
+    squares = np.einsum("ij,ij->i", v, v, dtype=np.float64)
+    first = np.diagonal(v).astype(np.float64)
+    v[range(n), range(n)] = first - signs * np.sqrt(squares)
+    squares += np.diagonal(v).astype(np.float64) ** 2 - first**2
+    t = _inverse(v @ v.T, np.maximum(squares, np.finfo(v.dtype).tiny) / 2).astype(v.dtype)
+    head, tail = v[:, :n], v[:, n:]
+    weights = np.concatenate([head.T, q[n:, n:] @ tail.T]) @ -t.T
+    np.matmul(weights, head, out=q[:, :n])
+    np.matmul(weights[:n], tail, out=q[:n, n:])
+    q[range(n), range(n)] += 1
+    for start in range(n, len(q), n):
+        q[start : start + n, n:] += weights[start : start + n] @ tail
 
 
 def _inverse(upper: np.ndarray, diagonal: np.ndarray) -> np.ndarray:
-    """Of the triangular matrix with these entries above and on its diagonal, column by column."""
-    t = np.diag(1 / diagonal)
-    for j in range(1, len(t)):
-        t[:j, j] = t[:j, :j] @ upper[:j, j] * -t[j, j]
-    return t
+    """Of the triangular matrix with these entries above and on its diagonal.
+
+    All pairs of neighbouring blocks on the diagonal at once: [A B; 0 C] has the inverse
+    [a -aBc; 0 c], a and c those of A and C, which the step before left there.
+    """
+    n = len(diagonal)
+    size = 1 << (n - 1).bit_length()
+    u, t = np.zeros((size, size)), np.eye(size)
+    u[:n, :n] = upper
+    t[range(n), range(n)] = 1 / diagonal
+    half = 1
+    while half < size:
+        pairs = (size // (2 * half), 2 * half) * 2
+        a, b = (np.einsum("iaib->iab", m.reshape(pairs)) for m in (t, u))  # views
+        a[:, :half, half:] = -a[:, :half, :half] @ b[:, :half, half:] @ a[:, half:, half:]
+        half *= 2
+    return t[:n, :n]

@@ -510,7 +510,7 @@ def test_other_bad_arguments():
         initialize(small(), structure="yes")
     with pytest.raises(TypeError, match="seed must be"):
         initialize(small(), seed="1")
-    with pytest.raises(ValueError, match="must be built"):
+    with pytest.raises(ValueError, match="^initialize: model must be built"):
         initialize(keras.Sequential([L.Dense(2)]))
     with pytest.raises(ValueError, match="must have weights"):
         initialize(keras.Sequential([keras.Input((2,)), L.Flatten()]))

@@ -96,7 +96,7 @@ def test_bad_arguments(arguments, error, message):
 
 
 def test_bad_models():
-    with pytest.raises(ValueError, match="model must be built"):
+    with pytest.raises(ValueError, match="^lsuv: model must be built"):
         run(keras.Sequential([L.Dense(3)]), X)
     with pytest.raises(ValueError, match="model must have weights"):
         run(keras.Sequential([keras.Input((4,)), L.ReLU()]), X)

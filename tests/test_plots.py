@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from scipy import integrate, optimize
 import keras_inits as ki
 from keras_inits import plots
 from keras_inits.compare import DEFAULT, Comparison, Row
+from keras_inits.models.report import Panel, Report
 from keras_inits.plots.learning import spread
 from keras_inits.plots.style import line_style
 
@@ -177,6 +179,61 @@ def test_histograms_show_each_scheme_and_its_law():
         (bars,) = axes.patches
         top = bars.get_xy()[:, 1].max()
         assert top == pytest.approx(curve.get_ydata().max(), rel=0.25)
+
+
+class Deviations(Report):
+    panels = (Panel("std", "first", "second"),)
+
+
+@dataclass(frozen=True)
+class Pair:
+    path: str
+    first: float | None = None
+    second: float | None = None
+
+
+def _marked(axes):
+    """The markers as (value, row), by look."""
+    marks = {"none": [], "full": []}
+    for line in axes.lines:
+        if line.get_marker() == "o":
+            marks[line.get_fillstyle()].append((line.get_xdata()[0], line.get_ydata()[0]))
+    return marks
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e3])
+def test_a_report_is_drawn_row_by_row(factor):
+    rows = [Pair("a", 0.5, 1.0), Pair("none"), Pair("b", 0.0, factor), Pair("c", math.nan, 2.0)]
+    axes = Deviations(rows).plot().axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b", "c"]
+    assert _marked(axes) == {"none": [(0.5, 0)], "full": [(1.0, 0), (factor, 1), (2.0, 2)]}
+    assert axes.get_xscale() == ("linear" if factor == 1 else "log")
+    low, high = axes.get_ylim()
+    assert low > high  # the first row is on top
+    many = Deviations([Pair(f"layer_{i}", 1.0, 2.0) for i in range(300)]).plot()
+    assert many.get_figheight() < 9
+    with pytest.raises(ValueError, match="Deviations: rows must have numbers to plot, got none"):
+        Deviations([Pair("zeros", 0.0, 0.0)]).plot()
+
+
+def test_every_report_has_a_figure():
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4, "relu", name="a")])
+    x = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
+    for report, count in [
+        (ki.initialize(model, "torch", seed=0), 2),
+        (ki.lsuv(model, x, seed=0), 1),
+        (ki.data_dependent(model, x), 1),
+    ]:
+        axes = report.plot().axes[0]
+        assert len(_marked(axes)["full"]) == len(axes.get_yticklabels()) == count
+    axes = ki.check_reloadable(model).plot().axes[0]
+    assert sum(bar.get_width() for bar in axes.patches) == len(ki.check_reloadable(model).rows)
+    model.layers[0].kernel_initializer = lambda shape, dtype: np.zeros(shape)
+    with pytest.warns(UserWarning, match="lambda"):
+        report = ki.check_reloadable(model)
+    good, bad = report.plot().axes[0].containers
+    assert sum(bar.get_width() for bar in bad) == 1 == len(report.problems)
+    assert sum(bar.get_width() for bar in good) == len(report.rows) - 1
 
 
 def test_figures_leave_the_settings_alone_and_need_no_pyplot(tmp_path):

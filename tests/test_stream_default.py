@@ -50,8 +50,17 @@ def plain(values):
     return [value.hex() if isinstance(value, float) else value for value in values]
 
 
+@pytest.fixture(params=["compiled", "numpy"])
+def arithmetic(request, monkeypatch):
+    """The float32 laws by the C kernels and without them."""
+    if request.param == "numpy":
+        monkeypatch.setattr(tiles, "compiled", None)
+    elif tiles.compiled is None:
+        pytest.skip("installed without a C compiler")
+
+
 @pytest.mark.parametrize("threads", ["1", "2", "8"])
-def test_vectors(threads, monkeypatch):
+def test_vectors(threads, arithmetic, monkeypatch):
     monkeypatch.setenv("KERAS_INITS_THREADS", threads)
     for case in CASES:
         values = drawn(case)
@@ -74,7 +83,8 @@ import json, os, sys, warnings
 import numpy
 umath = numpy._core._multiarray_umath
 assert not any(umath.__cpu_features__.get(name) for name in sys.argv[1].split()), "still on"
-from test_stream_default import CASES, DefaultStream, digest, drawn
+from test_stream_default import CASES, DefaultStream, digest, drawn, tiles
+tiles.compiled = None
 big = DefaultStream(3).normal((900, 900))
 child = os.fork()
 if not child:  # the pool's threads are gone here
@@ -203,7 +213,41 @@ def edges(dtype, width):
     return np.concatenate([np.array(ends + powers + tails, f"u{width // 8}"), some])
 
 
-def test_normal_quantile_in_single():
+BOUNDS32 = [(-2, 2), (-1.5, 0.25), (0, 2), (-2, 0)]
+
+
+@pytest.mark.parametrize("size", [1, 63, 64, 65, None])
+@pytest.mark.parametrize(("mean", "stddev"), [(0.0, 1.0), (0.0, 0.05), (-0.3, 1e-30), (0.0, 0.0)])
+def test_the_compiled_laws_give_the_bits_of_the_others(mean, stddev, size, monkeypatch):
+    if tiles.compiled is None:
+        pytest.skip("installed without a C compiler")
+    kernels = [
+        laws.normal(mean, stddev, "float32"),
+        laws.uniform(mean, mean + stddev, "float32"),
+        laws.uniform(-0.1, 0.7, "float32"),
+        *(laws.truncated_normal(mean, stddev, *b, "float32")[0] for b in BOUNDS32),
+    ]
+    bits = edges("float32", 32)[:size]
+    compiled = [run(kernel, bits, "float32").tobytes() for kernel in kernels]
+    monkeypatch.setattr(tiles, "compiled", None)
+    assert compiled == [run(kernel, bits, "float32").tobytes() for kernel in kernels]
+
+
+def test_the_compiled_laws_check_what_they_are_given():
+    if tiles.compiled is None:
+        pytest.skip("installed without a C compiler")
+    form, bits = laws._CENTRE32, np.zeros(8, np.uint32)
+    for bad in (b"", form[:-1], form[:8], form * 8):
+        with pytest.raises(ValueError, match="1 to 8 poles"):
+            tiles.compiled.normal32(bits, bad, form, *7 * [1.0])
+        with pytest.raises(ValueError, match="1 to 8 poles"):
+            tiles.compiled.normal32(bits, form, bad, *7 * [1.0])
+    bits.flags.writeable = False
+    with pytest.raises((TypeError, ValueError)):
+        tiles.compiled.uniform32(bits, 1.0, 0.0, 1.0)
+
+
+def test_normal_quantile_in_single(arithmetic):
     bits = edges("float32", 32)
     k = bits.view(np.int32).astype(float)
     z = run(laws.normal(0.0, 1.0, "float32"), bits, "float32")

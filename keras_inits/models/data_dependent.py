@@ -11,7 +11,7 @@ import numpy as np
 from keras_inits import checks
 from keras_inits.models.batch import batch_of
 from keras_inits.models.hold import assign, read
-from keras_inits.models.report import Report
+from keras_inits.models.report import Panel, Report
 from keras_inits.models.sweep import Planned, Run, sweep, worth_telling
 from keras_inits.models.units import Skip, alive, pre_activation
 
@@ -35,6 +35,10 @@ class DataDependentReport(Report):
     """What `data_dependent` did: the layers in the order in which they ran, then the others."""
 
     title: ClassVar[str] = "data_dependent"
+    panels: ClassVar = (
+        Panel("mean farthest from 0", "mean_before", "mean_after", log=False),
+        Panel("standard deviation farthest from 1", "std_before", "std_after"),
+    )
 
 
 def data_dependent(model: Any, x: Any, *, progress: bool = True) -> DataDependentReport:

@@ -16,7 +16,7 @@ from keras_inits.models.assignment import assign, fresh_slots
 from keras_inits.models.choices import START, Choice, choose
 from keras_inits.models.own import as_scheme, draw, expected_std, fitted, label
 from keras_inits.models.presets_keras1 import in_order
-from keras_inits.models.report import Problem, Report
+from keras_inits.models.report import Panel, Problem, Report
 from keras_inits.models.walk import Slot, walk
 from keras_inits.schemes.variance_scaling import VarianceScaling
 from keras_inits.streams import DefaultStream, Keras1Stream, Stream, TorchStream
@@ -55,6 +55,9 @@ class Initialization(Report):
         "expected_std": "expected std",
         "measured_std": "measured std",
     }
+    panels: ClassVar = (
+        Panel("standard deviation", "expected_std", "measured_std", "expected", "measured"),
+    )
 
 
 def initialize(
@@ -98,7 +101,7 @@ def initialize(
     if not any(structure is known for known in STRUCTURES) and structure != "strides":
         expected = "None, True, False or 'strides'"
         raise checks.value_error("initialize", "structure", expected, structure)
-    found = walk(model)
+    found = walk(model, "initialize")
     slots = fresh_slots(model) if reset_optimizer else []
     stream = as_stream(seed)
     if dry_run and stream.sequential:

@@ -12,7 +12,7 @@ from keras_inits import checks
 from keras_inits.base import check_seed
 from keras_inits.models.batch import batch_of
 from keras_inits.models.hold import assign
-from keras_inits.models.report import Report
+from keras_inits.models.report import Panel, Report
 from keras_inits.models.sweep import Planned, Run, sweep, worth_telling
 from keras_inits.models.units import alive, pre_activation
 from keras_inits.schemes.orthogonal import Orthogonal
@@ -37,6 +37,9 @@ class LsuvReport(Report):
     """What `lsuv` did: the layers in the order in which they ran, then those without data."""
 
     title: ClassVar[str] = "lsuv"
+    panels: ClassVar = (
+        Panel("standard deviation", "std_before", "std_after", "orthonormal weights", "at last"),
+    )
 
 
 def lsuv(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import importlib
 import io
 import re
 import shutil
@@ -21,15 +22,29 @@ class Problem:
     reason: str
 
 
+@dataclass(frozen=True)
+class Panel:
+    """Two fields of a report's rows that its figure compares, and what they are called there."""
+
+    title: str
+    first: str
+    second: str
+    before: str = "before"
+    after: str = "after"
+    log: bool = True
+
+
 class Report:
     """`rows`, dataclasses of one class, and `problems`.
 
-    Prints as a table, shows itself in a notebook; `to_dict()` has only what JSON knows.
+    Prints as a table, shows itself in a notebook; `to_dict()` has only what JSON knows, `plot()`
+    is a matplotlib figure.
     """
 
     title: ClassVar[str] = "Report"
     #: Headers of the columns by the name of the row's field; None prints every field.
     columns: ClassVar[dict[str, str] | None] = None
+    panels: ClassVar[tuple[Panel, ...]] = ()
 
     def __init__(
         self, rows: Iterable[Any], problems: Iterable[Problem | tuple[str, str]] = ()
@@ -42,6 +57,11 @@ class Report:
             "rows": [_plain(asdict(row)) for row in self.rows],
             "problems": [asdict(problem) for problem in self.problems],
         }
+
+    def plot(self) -> Any:
+        """A figure, row by row; `plot().savefig(path)` writes it."""
+        # By name: figures stand above the models, which do without them until one is asked for.
+        return importlib.import_module("keras_inits.plots").report_figure(self)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -72,7 +72,7 @@ def sweep(owner: str, model: Any, x: Any, visit: Visit, progress: bool = False) 
     the others with the reason.
     """
     state = _Sweep(visit)
-    found = walk(model).slots
+    found = walk(model, owner).slots
     state.plan(found)
     variables = {id(v): v for v in [*model.variables, *(slot.variable for slot in found)]}
     with ExitStack() as stack:

@@ -63,7 +63,7 @@ class Walk:
         return len(self.slots)
 
 
-def walk(model: keras.Layer) -> Walk:
+def walk(model: keras.Layer, owner: str = "walk") -> Walk:
     """Every variable of a built model, each once; shared layers under the first path to them.
 
     Also the states of stateful RNNs, which Keras does not count among a layer's variables.
@@ -72,18 +72,18 @@ def walk(model: keras.Layer) -> Walk:
     whose layer cannot be reached and each layer without variables because it is not built.
 
     Raises TypeError for what is not a Keras model or layer, ValueError for one that is not built or
-    has no variables.
+    has no variables; the messages begin with `owner`, the function that was called.
     """
     if not isinstance(model, keras.layers.Layer):
-        raise TypeError(f"walk: model must be a Keras model, got {type(model).__name__}")
+        raise TypeError(f"{owner}: model must be a Keras model, got {type(model).__name__}")
     variables = model.variables
     if not variables and not model.built:
         raise ValueError(
-            f"walk: model must be built (call it on a batch or use build()), got {model.name!r}, "
+            f"{owner}: model must be built (call it on a batch or use build()), got {model.name!r}, "
             "which is not"
         )
     if not variables:
-        raise ValueError(f"walk: model must have weights, got {model.name!r}, which has none")
+        raise ValueError(f"{owner}: model must have weights, got {model.name!r}, which has none")
     found = Walk()
     seen: set[int] = set()
     _visit(model, (), (), found, seen)

@@ -6,5 +6,6 @@ Figures are made without pyplot: none is shown by itself and no backend is chose
 
 from keras_inits.plots.densities import exact_density, histograms
 from keras_inits.plots.learning import learning_curves
+from keras_inits.plots.reports import report_figure
 
-__all__ = ["exact_density", "histograms", "learning_curves"]
+__all__ = ["exact_density", "histograms", "learning_curves", "report_figure"]

@@ -19,8 +19,8 @@ _FLOATS = ("float32", "float64")
 
 
 def _number(name: str, value: float, low: float | None = None) -> float:
-    """The value as a Python float, which NumPy rounds to the array's dtype."""
-    return float(checks.number("DefaultStream", name, value, low=low))
+    """The value as a Python float, which NumPy rounds to the array's dtype; -0 as 0."""
+    return float(checks.number("DefaultStream", name, value, low=low)) + 0.0
 
 
 @keras.saving.register_keras_serializable("keras_inits")
@@ -103,7 +103,7 @@ class DefaultStream(Stream):
     ) -> np.ndarray:
         """mean + stddev z for low <= z <= high; the bounds are finite or infinite."""
         mean, stddev = _number("mean", mean), _number("stddev", stddev, low=0.0)
-        low, high = float(low), float(high)
+        low, high = float(low) + 0.0, float(high) + 0.0
         if not (low < high and low < math.inf and high > -math.inf):
             raise checks.value_error("DefaultStream", "low, high", "low < high", (low, high))
         kernel, bits = laws.truncated_normal(mean, stddev, low, high, self._float(dtype))

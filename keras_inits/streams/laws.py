@@ -11,13 +11,16 @@ import math
 
 import numpy as np
 
-from keras_inits.streams import bounds, quantile
+from keras_inits.streams import bounds, quantile, tiles
 from keras_inits.streams.tiles import Kernel
 
 INNER_BOUND = 2.0  # float32 draws within take the fast path, if wide enough for its 24 bits
 INNER_MASS = 0.25
 TAIL_BOUND = 1.7  # beyond, the law is drawn from the tail's probability
 SMALLEST = 2.0**-54
+_INNER32, _CENTRE32, _TAIL32 = map(
+    quantile.packed, (quantile.INNER32, quantile.CENTRE32, quantile.TAIL32)
+)
 
 
 def inward(low: float, high: float, dtype: str) -> tuple[np.floating, np.floating]:
@@ -52,6 +55,7 @@ def _finish(
         np.clip(z.astype(out.dtype, copy=False), *limits, out=out)
 
 
+@functools.lru_cache
 def uniform(low: float, high: float, dtype: str) -> Kernel:
     """low + (high - low) k / 2^24, k of 24 bits, in float32; of 53 bits in float64."""
     kind = np.dtype(dtype).type
@@ -61,6 +65,10 @@ def uniform(low: float, high: float, dtype: str) -> Kernel:
     leaves = kind(2**digits - 1) * step + least > greatest  # by rounding
 
     def kernel(bits: np.ndarray, out: np.ndarray) -> None:
+        if tiles.compiled and kind is np.float32:
+            tiles.compiled.uniform32(bits, step, least, greatest)
+            out[...] = bits.view(kind).reshape(out.shape)
+            return
         np.right_shift(bits, bits.dtype.type(width - digits), out=bits)
         np.multiply(bits.reshape(out.shape), step, out=out, dtype=kind, casting="same_kind")
         np.add(out, least, out=out)
@@ -76,6 +84,11 @@ def normal(mean: float, stddev: float, dtype: str) -> Kernel:
 
 
 def _normal32(mean: float, stddev: float, bits: np.ndarray, out: np.ndarray) -> None:
+    if tiles.compiled:
+        law = 2.0**-31, 0.0, quantile.EDGE32, mean, stddev, -math.inf, math.inf
+        tiles.compiled.normal32(bits, _CENTRE32, _TAIL32, *law)
+        out[...] = bits.view(np.float32).reshape(out.shape)
+        return
     k = bits.view(np.int32)
     x, square, z, scratch = np.empty((4, k.size), np.float32)
     np.multiply(k, np.float32(2.0**-31), out=x, dtype=np.float32, casting="same_kind")
@@ -112,6 +125,7 @@ def _quantile64(x: np.ndarray) -> np.ndarray:
     return z
 
 
+@functools.lru_cache
 def truncated_normal(
     mean: float, stddev: float, low: float, high: float, dtype: str
 ) -> tuple[Kernel, int]:
@@ -140,6 +154,11 @@ def truncated_normal(
         step, shift = np.float32(half * 2.0**-31), np.float32(middle)
 
         def inner32(bits: np.ndarray, out: np.ndarray) -> None:
+            if tiles.compiled:
+                law = step, shift, math.inf, mean, stddev, *limits
+                tiles.compiled.normal32(bits, _INNER32, _TAIL32, *law)
+                out[...] = bits.view(np.float32).reshape(out.shape)
+                return
             x, square, z, scratch = np.empty((4, bits.size), np.float32)
             k = bits.view(np.int32)
             np.multiply(k, step, out=x, dtype=np.float32, casting="same_kind")

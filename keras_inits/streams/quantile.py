@@ -71,6 +71,12 @@ ROOT_HALF = float.fromhex("0x1.6a09e667f3bcdp-1")
 LN_ROOT_HALF = -LN2 / 2
 
 
+def packed(form: tuple[Numbers, Numbers, Numbers]) -> bytes:
+    """Constant, slope (0 if none), residues and poles as the bytes that the C kernels read."""
+    constants, residues, poles = form
+    return np.array([*(*constants, 0.0)[:2], *residues, *poles], "<f4").tobytes()
+
+
 def _poles(
     v: np.ndarray, residues: Numbers, poles: Numbers, total: np.ndarray, term: np.ndarray
 ) -> np.ndarray:

@@ -19,6 +19,11 @@ import numpy as np
 
 from keras_inits.streams.stream import Index
 
+try:
+    from keras_inits.streams import _kernels as compiled  # type: ignore[attr-defined]
+except ImportError:  # it is built only where there is a compiler
+    compiled = None
+
 TILE = 2**17
 ALIGNMENT = 64  # bytes; what TensorFlow and JAX ask of an array that they take without a copy
 Box = tuple[slice, ...]
@@ -30,16 +35,15 @@ _local = threading.local()
 
 def bencode(*items: str | int | Sequence[str | int]) -> bytes:
     """The items one after another in BitTorrent's encoding, which no other items share."""
-    parts = []
+    text = ""
     for item in items:
         if isinstance(item, str):
-            text = item.encode()
-            parts.append(b"%d:%b" % (len(text), text))
+            text += f"{len(item.encode())}:{item}"
         elif isinstance(item, int):
-            parts.append(b"i%de" % item)
+            text += f"i{int(item)}e"
         else:
-            parts.append(b"l%be" % bencode(*item))
-    return b"".join(parts)
+            text += f"l{bencode(*item).decode()}e"
+    return text.encode()
 
 
 def tile_shape(shape: Sequence[int]) -> tuple[int, ...]:
@@ -55,24 +59,36 @@ def raw_words(key: hashlib._Hash, tile: int, count: int) -> np.ndarray:
     """`count` 64-bit words of the SFC64 generator that belongs to a tile.
 
     Its counter starts at tile * 2^32 and moves by one a word, so that no two tiles of a tensor ever
-    meet in a state; the rest of its state is a hash of everything that names the tile.
+    meet in a state; the rest of its state is a hash of everything that names the tile. The words
+    are good until the same thread asks for others.
     """
     digest = key.copy()
     digest.update(b"i%de" % tile)
-    state = np.empty(4, np.uint64)
-    state[:3] = np.frombuffer(digest.digest()[:24], "<u8")
-    state[3] = tile << 32
+    state = digest.digest()[:24] + (tile << 32).to_bytes(8, "little")
+    if compiled:
+        words = _scratch()[:count]
+        compiled.sfc64(state, words)
+        return words
     try:
         generator = _local.generator
     except AttributeError:
         generator = _local.generator = np.random.SFC64(0)
     generator.state = {
         "bit_generator": "SFC64",
-        "state": {"state": state},
+        "state": {"state": np.frombuffer(state, "<u8").astype(np.uint64, copy=False)},
         "has_uint32": 0,
         "uinteger": 0,
     }
     return generator.random_raw(count)
+
+
+def _scratch() -> np.ndarray:
+    """Room for the words of any tile, one for each thread: memory anew would cost as much again."""
+    try:
+        return _local.words
+    except AttributeError:
+        _local.words = np.empty(TILE, np.uint64)
+        return _local.words
 
 
 def address(array: np.ndarray) -> int:

@@ -1,0 +1,103 @@
+"""Reports on models: what was, or was expected, against what is, row by row."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from keras_inits.plots.style import BLUE, MUTED, VERMILLION, new_figure, subtitle
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_NAMED = 60  # more rows than this are numbered
+
+
+def report_figure(report: Any) -> Figure:
+    """The two values that each of the report's panels compares, a line a row, the first on top.
+
+    Rows without values, or with zeros alone where the scale is logarithmic, are left out. A report
+    without panels shows how many of its rows have a problem, kind by kind.
+
+    Raises ValueError for a report in which nothing can be drawn.
+    """
+    if not report.panels:
+        return _counts(report)
+    rows = [row for row in report.rows if any(_values(row, panel) for panel in report.panels)]
+    if not rows:
+        raise ValueError(f"{type(report).__name__}: rows must have numbers to plot, got none")
+    named = len(rows) <= _NAMED
+
+    def draw(figure: Any) -> None:
+        grid = figure.subplots(1, len(report.panels), sharey=True, squeeze=False)[0]
+        for axes, panel in zip(grid, report.panels, strict=True):
+            axes.set_title(panel.title, pad=20)
+            subtitle(axes, f"○ {panel.before}   ● {panel.after}")
+            _dumbbells(axes, panel, rows)
+        grid[0].set_ylim(len(rows) - 0.5, -0.5)
+        if named:
+            grid[0].set_yticks(range(len(rows)), [_short(row.path) for row in rows], fontsize=8)
+        else:
+            grid[0].set_ylabel(f"{len(rows)} rows, in the report's order")
+
+    height = 1.2 + (0.2 * len(rows) if named else 6.8)
+    return new_figure(draw, (2.4 if named else 1.0) + 4.2 * len(report.panels), max(2.4, height))
+
+
+def _values(row: Any, panel: Any) -> dict[str, float]:
+    """Those of the panel's fields that the row has and the scale can show."""
+    values = {name: getattr(row, name) for name in (panel.first, panel.second)}
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None and math.isfinite(value) and (value > 0 or not panel.log)
+    }
+
+
+def _dumbbells(axes: Axes, panel: Any, rows: Sequence[Any]) -> None:
+    from matplotlib import ticker
+
+    shown = [value for row in rows for value in _values(row, panel).values()]
+    if panel.log and shown and max(shown) > 5 * min(shown):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_locator(ticker.NullLocator())
+    looks: dict[str, dict[str, Any]] = {
+        panel.first: {"color": VERMILLION, "markersize": 6.5, "fillstyle": "none"},
+        panel.second: {"color": BLUE, "markersize": 3.5},
+    }
+    for y, row in enumerate(rows):
+        values = _values(row, panel)
+        axes.plot(list(values.values()), [y] * len(values), color=MUTED, linewidth=1, zorder=1)
+        for name, value in values.items():
+            axes.plot(value, y, "o", **looks[name])
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= 40 else f"…{path[-39:]}"
+
+
+def _counts(report: Any) -> Figure:
+    """Rows by kind, those with a problem apart."""
+    if not report.rows:
+        raise ValueError(f"{type(report).__name__}: rows must not be empty to be plotted")
+    total = Counter(row.kind for row in report.rows)
+    failing = Counter(row.kind for row in report.rows if row.problem)
+    kinds = sorted(total, key=lambda kind: (-total[kind], kind))
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        axes.set_title(report.title, pad=20)
+        subtitle(axes, f"{len(report.rows) - failing.total()} come back, {failing.total()} do not")
+        axes.barh(kinds, [total[k] - failing[k] for k in kinds], color=BLUE)
+        axes.barh(kinds, [failing[k] for k in kinds], left=[total[k] - failing[k] for k in kinds],
+                  color=VERMILLION, hatch="//", edgecolor="white")  # fmt: skip
+        axes.invert_yaxis()
+        axes.locator_params("x", integer=True)
+        axes.grid(axis="y", visible=False)
+
+    return new_figure(draw, 6.4, 1.4 + 0.28 * len(kinds))

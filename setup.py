@@ -1,0 +1,24 @@
+"""The C kernels, which are left out where no compiler is at hand; all else is in pyproject.toml."""
+
+import os
+
+from setuptools import Extension, setup
+
+# Multiply and add must round one by one, or the numbers would depend on the processor; without
+# errno a square root is one instruction.
+FLAGS = (
+    ["/O2", "/fp:precise"] if os.name == "nt" else ["-O3", "-ffp-contract=off", "-fno-math-errno"]
+)
+
+setup(
+    ext_modules=[
+        Extension(
+            "keras_inits.streams._kernels",
+            ["keras_inits/streams/_kernels.c"],
+            extra_compile_args=FLAGS,
+            py_limited_api=True,
+            optional=True,
+        )
+    ],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+)
