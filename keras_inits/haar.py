@@ -35,7 +35,7 @@ def haar(rows: int, cols: int, stream: Stream, dtype: str = "float32") -> np.nda
         for i, row in enumerate(v, start):
             first = i * cols - i * (i - 1) // 2
             row[i - start :] = drawn[first : first + cols - i]
-        signs[start:stop] = np.where(np.diagonal(v) < 0, 1.0, -1.0)
+        signs[start:stop] = np.where(_diagonal(v) < 0, 1.0, -1.0)
         _reflect(q[start:, start:], v, signs[start:stop])
     q *= signs[:, None].astype(dtype)
     return q
@@ -45,16 +45,19 @@ def _reflect(q: np.ndarray, v: np.ndarray, signs: np.ndarray) -> None:
     """The identity beside the product so far, the lower right of `q`, times (I - V' T V)."""
     n = len(v)
     # Squared lengths in double: the product's orthogonality hangs on them.
-    squares = np.einsum("ij,ij->i", v, v, dtype=np.float64)
-    first = np.diagonal(v).astype(np.float64)
-    v[range(n), range(n)] = first - signs * np.sqrt(squares)
-    squares += np.diagonal(v).astype(np.float64) ** 2 - first**2
-    t = _inverse(v @ v.T, np.maximum(squares, np.finfo(v.dtype).tiny) / 2).astype(v.dtype)
+    wide = v.astype(np.float64)
+    squares = np.einsum("ij,ij->i", wide, wide)
+    _diagonal(v)[...] -= signs * np.sqrt(squares)
+    squares += _diagonal(v).astype(np.float64) ** 2 - _diagonal(wide) ** 2
+    t = _inverse(v @ v.T, np.maximum(squares, np.finfo(v.dtype).tiny) / 2)
+    t = -t.T.astype(v.dtype)
     head, tail = v[:, :n], v[:, n:]
-    weights = np.concatenate([head.T, q[n:, n:] @ tail.T]) @ -t.T
+    weights = np.empty((len(q), n), v.dtype)
+    np.matmul(head.T, t, out=weights[:n])
+    np.matmul(q[n:, n:] @ tail.T, t, out=weights[n:])
     np.matmul(weights, head, out=q[:, :n])
     np.matmul(weights[:n], tail, out=q[:n, n:])
-    q[range(n), range(n)] += 1
+    _diagonal(q)[:n] += 1
     for start in range(n, len(q), n):
         q[start : start + n, n:] += weights[start : start + n] @ tail
 
@@ -67,9 +70,10 @@ def _inverse(upper: np.ndarray, diagonal: np.ndarray) -> np.ndarray:
     """
     n = len(diagonal)
     size = 1 << (n - 1).bit_length()
-    u, t = np.zeros((size, size)), np.eye(size)
+    u, t = np.zeros((2, size, size))
     u[:n, :n] = upper
-    t[range(n), range(n)] = 1 / diagonal
+    _diagonal(t)[:] = 1
+    _diagonal(t)[:n] /= diagonal
     half = 1
     while half < size:
         pairs = (size // (2 * half), 2 * half) * 2
@@ -77,3 +81,9 @@ def _inverse(upper: np.ndarray, diagonal: np.ndarray) -> np.ndarray:
         a[:, :half, half:] = -a[:, :half, :half] @ b[:, :half, half:] @ a[:, half:, half:]
         half *= 2
     return t[:n, :n]
+
+
+def _diagonal(matrix: np.ndarray) -> np.ndarray:
+    """A view to write to."""
+    n = min(matrix.shape)
+    return np.einsum("ii->i", matrix[:n, :n])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import keras
@@ -55,9 +56,21 @@ def read(variable: Any) -> np.ndarray:
 
 def _uncast(function: Callable[..., Any], *arguments: Any) -> Any:
     # In such a call each variable, its value and its dtype show themselves cast; an assignment is
-    # rounded, and on torch lost in a copy. The cast is bound to the thread of the call.
+    # rounded, and on torch lost in a copy. The cast is bound to the thread of the call. Another
+    # thread takes torch milliseconds to prepare, so only where it is needed.
+    if all(str(probe.dtype) == dtype for dtype, probe in _probes().items()):
+        return function(*arguments)
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(function, *arguments).result()
+
+
+@cache
+def _probes() -> dict[str, keras.Variable]:
+    """Of any two dtypes one shows a cast."""
+    return {
+        dtype: keras.Variable(0.0, dtype=dtype, name="keras_inits_probe")
+        for dtype in ("float16", "float32")
+    }
 
 
 @contextmanager

@@ -77,13 +77,19 @@ def lsuv(
     x = batch_of("lsuv", model, x)
     stream = Orthogonal(seed=seed)._stream()
 
+    drawn: dict[Planned, list[np.ndarray]] = {}
+
+    def draw(planned: Planned) -> None:
+        # All before the run: NumPy's threads and the backend's, in turns, would wait for each other.
+        kernels = zip(planned.unit.kernels, planned.paths, strict=True)
+        drawn[planned] = [kernel.orthonormal(stream.child(path)) for kernel, path in kernels]
+
     def visit(planned: Planned, run: Run) -> tuple[LsuvRow, str, Any]:
         unit = planned.unit
-        values = []
-        for kernel, path in zip(unit.kernels, planned.paths, strict=True):
-            values.append(kernel.orthonormal(stream.child(path)))
+        values = drawn.pop(planned)
+        for kernel, value in zip(unit.kernels, values, strict=True):
             if kernel.variable.trainable:
-                assign(kernel.variable, values[-1])
+                assign(kernel.variable, value)
         if unit.bias is not None and unit.bias.trainable:
             assign(unit.bias, np.zeros(unit.bias.shape))
         variable = unit.kernel.variable
@@ -96,7 +102,7 @@ def lsuv(
         name = type(unit.layer).__name__
         return LsuvRow(planned.path, name, first[1], last[1], iterations, note), note, y
 
-    stops = sweep("lsuv", model, x, visit, progress)
+    stops = sweep("lsuv", model, x, visit, progress, draw)
     rows = [s.result or LsuvRow(s.path, s.layer, note=s.reason) for s in stops]
     return LsuvReport(rows, worth_telling(stops))
 

@@ -57,15 +57,19 @@ class Planned:
     around: frozenset[int]
 
 
+Prepare = Callable[[Planned], None]
 Visit = Callable[[Planned, Run], tuple[Any, str, Any]]
 
 
-def sweep(owner: str, model: Any, x: Any, visit: Visit, progress: bool = False) -> list[Stop]:
+def sweep(
+    owner: str, model: Any, x: Any, visit: Visit, progress: bool, prepare: Prepare | None = None
+) -> list[Stop]:
     """Run `model` once on `x` in inference mode; `visit` each unit at its layer's first call.
 
     `visit(planned, run)` may change the unit's variables; `run()` gives the layer's pre-activation
     on its present input. It returns a result, what went wrong or "", and the last pre-activation,
     or None if the weights have changed since. The layer's output then flows on to the next layers.
+    `prepare(planned)` is called for every unit before the run, and before anything is changed.
 
     Variables that no visit was for (seeds, states) are as before when the sweep ends, and all
     variables when it fails. Returns the layers with weights: visited ones in execution order, then
@@ -74,6 +78,9 @@ def sweep(owner: str, model: Any, x: Any, visit: Visit, progress: bool = False) 
     state = _Sweep(visit)
     found = walk(model, owner).slots
     state.plan(found)
+    if prepare is not None:
+        for planned in state.pending.values():
+            prepare(planned)
     variables = {id(v): v for v in [*model.variables, *(slot.variable for slot in found)]}
     with ExitStack() as stack:
         state.saved = stack.enter_context(saved(variables.values(), state.touched))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import keras
@@ -86,7 +86,7 @@ def walk(model: keras.Layer, owner: str = "walk") -> Walk:
         raise ValueError(f"{owner}: model must have weights, got {model.name!r}, which has none")
     found = Walk()
     seen: set[int] = set()
-    _visit(model, (), (), found, seen)
+    _visit(model, variables, (), (), found, seen)
     for variable in variables:
         if id(variable) not in seen:
             found.slots.append(Slot(variable, variable.path, role_of(variable), (model,)))
@@ -102,6 +102,7 @@ def role_of(variable: Any) -> str:
 
 def _visit(
     layer: keras.Layer,
+    variables: list[Any],
     parents: tuple[keras.Layer, ...],
     names: tuple[str, ...],
     found: Walk,
@@ -111,17 +112,17 @@ def _visit(
         return
     seen.add(id(layer))
     chain = (*parents, layer)
-    variables = layer.variables
     held = sublayers(layer)
-    inside = children(layer, variables, held)
-    below = {id(v) for child in inside for v in child.variables}
+    owners = children(layer, variables, held)
+    inside = [child for child, _ in owners]
+    below = {id(v) for _, own in owners for v in own}
     mine = {id(v): v for v in [*variables, *_rnn_states(layer)]}
     own = [v for key, v in mine.items() if key not in below and key not in seen]
     seen.update(map(id, own))
     _add_own(own, chain, names, found)
     segments = renumbered((child.name, _stem(child)) for child in inside)
-    for child, segment in zip(inside, segments, strict=True):
-        _visit(child, chain, (*names, segment), found, seen)
+    for (child, theirs), segment in zip(owners, segments, strict=True):
+        _visit(child, theirs, chain, (*names, segment), found, seen)
     empty = [c for c in held if not c.built and id(c) not in seen and not c.variables]
     seen.update(map(id, empty))
     unbuilt = [c for c in empty if type(c).build is not keras.layers.Layer.build]
@@ -155,20 +156,23 @@ def _add_own(
 
 def children(
     layer: keras.Layer, variables: list[Any], held: list[keras.Layer]
-) -> list[keras.Layer]:
-    """Of the layers `held`, those directly inside that own some of `variables`, in their order."""
+) -> list[tuple[keras.Layer, list[Any]]]:
+    """Of the layers `held`, those directly inside that own some of `variables`, in their order.
+
+    Each with its variables, which Keras gathers anew at every question.
+    """
     position = {id(v): i for i, v in enumerate(variables)}
     listed = list(layer.layers) if isinstance(layer, keras.Model) else []
-    chosen: dict[int, tuple[int, keras.Layer]] = {}
+    chosen: list[tuple[int, keras.Layer, list[Any]]] = []
     covered: set[int] = set()
-    for child in (*listed, *held):
-        own = [id(v) for v in child.variables]
+    for child in {id(child): child for child in (*listed, *held)}.values():
+        own = child.variables
         # A Sequential also holds the functional model that it makes of its layers.
-        new = [v for v in own if v not in covered]
-        if id(child) not in chosen and new and all(v in position for v in own):
-            chosen[id(child)] = (min(position[v] for v in own), child)
-            covered.update(own)
-    return [child for _, child in sorted(chosen.values(), key=lambda pair: pair[0])]
+        new = any(id(v) not in covered for v in own)
+        if new and all(id(v) in position for v in own):
+            chosen.append((min(position[id(v)] for v in own), child, own))
+            covered.update(map(id, own))
+    return [(child, own) for _, child, own in sorted(chosen, key=lambda entry: entry[0])]
 
 
 def renumbered(names: Iterable[tuple[str, str]]) -> list[str]:
@@ -194,6 +198,7 @@ def renumbered(names: Iterable[tuple[str, str]]) -> list[str]:
     return result
 
 
+@lru_cache(4096)
 def _parse(name: str, stem: str) -> tuple[str, int | None]:
     # Bidirectional puts forward_ and backward_ before the name of the layer that it wraps.
     match = re.fullmatch(rf"((?:forward_|backward_)?{re.escape(stem)})(?:_(\d+))?", name)
