@@ -132,6 +132,24 @@ def test_a_block_is_a_block_of_the_whole(law, shape):
         np.testing.assert_array_equal(block, whole[index])
 
 
+@pytest.mark.parametrize(
+    "index",
+    [
+        (slice(0, 2),),
+        (slice(0, 2), slice(0, 4)),
+        (slice(0, 2), slice(2, 1)),
+        (slice(0, 2), slice(-1, 1)),
+        (slice(0, 2), slice(None)),
+        (slice(0, 2), slice(0, 2, 2)),
+        (0, slice(0, 2)),
+        [slice(0, 2), slice(0, 2)],
+    ],
+)
+def test_a_block_is_within_the_whole(index):
+    with pytest.raises(ValueError, match=r"index must be a tuple of one slice\(start, stop\)"):
+        DefaultStream(0).normal((2, 3), index=index)
+
+
 @pytest.mark.parametrize(("parts", "most"), [((8, 1), 1), ((1, 8), 1), ((4, 2), 1), ((3, 3), 1.6)])
 def test_a_block_draws_its_tiles_only(parts, most, monkeypatch):
     shape, words = (2048, 4096), []  # of tiles of 256 x 512

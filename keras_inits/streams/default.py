@@ -140,6 +140,24 @@ class DefaultStream(Stream):
         index: Index,
     ) -> np.ndarray:
         shape = checks.shape("DefaultStream", shape)
+        if index is not None and not _fits(index, shape):
+            expected = f"a tuple of one slice(start, stop) for each axis of {shape}"
+            raise checks.value_error("DefaultStream", "index", expected, index)
         key = self._hash.copy()
         key.update(bencode(law, dtype, shape))
         return fill(key, shape, dtype, bits, kernel, index)
+
+
+def _fits(index: Any, shape: tuple[int, ...]) -> bool:
+    return (
+        isinstance(index, tuple)
+        and len(index) == len(shape)
+        and all(
+            isinstance(part, slice)
+            and part.step in (None, 1)
+            and isinstance(part.start, (int, np.integer))
+            and isinstance(part.stop, (int, np.integer))
+            and 0 <= part.start <= part.stop <= size
+            for part, size in zip(index, shape, strict=True)
+        )
+    )
