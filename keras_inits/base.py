@@ -113,7 +113,7 @@ class Scheme(keras.initializers.Initializer):
             return block if wide == dtype else narrow(block, dtype, self.support(shape))
 
         if 0 in shape:
-            return lambda index: np.zeros(shape, numpy_dtype(dtype))
+            return lambda index: np.zeros(shape, numpy_dtype(dtype))[index or ...]
         if self.elementwise and not (stream is not None and stream.sequential):
             return lambda index: rounded(self.values(shape, wide, stream, index))  # type: ignore[arg-type]
         whole = cache(lambda: self.values(shape, wide, stream))  # type: ignore[arg-type]

@@ -19,6 +19,8 @@ def _got(value: Any) -> str:
         text = repr(value)
     except RecursionError:
         text = "one nested too deep"
+    except ValueError:  # Python writes no integer of more than some thousand digits
+        text = "one too long to write"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -50,8 +52,8 @@ def number(
     ):
         raise type_error(owner, name, _finite(low, high, above, below), value)
     plain: Any = value.item() if isinstance(value, np.generic) else value
-    plain = plain if isinstance(plain, (int, float)) else float(plain)
     try:
+        plain = plain if isinstance(plain, (int, float)) else float(plain)
         inside = math.isfinite(plain)
     except OverflowError:
         inside = False

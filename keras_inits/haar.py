@@ -45,10 +45,10 @@ def _reflect(q: np.ndarray, v: np.ndarray, signs: np.ndarray) -> None:
     """The identity beside the product so far, the lower right of `q`, times (I - V' T V)."""
     n = len(v)
     # Squared lengths in double: the product's orthogonality hangs on them.
-    wide = v.astype(np.float64)
-    squares = np.einsum("ij,ij->i", wide, wide)
-    _diagonal(v)[...] -= signs * np.sqrt(squares)
-    squares += _diagonal(v).astype(np.float64) ** 2 - _diagonal(wide) ** 2
+    squares = np.array([row @ row for row in (narrow.astype(np.float64) for narrow in v)])
+    first = _diagonal(v).astype(np.float64)
+    _diagonal(v)[...] = first - signs * np.sqrt(squares)
+    squares += _diagonal(v).astype(np.float64) ** 2 - first**2
     t = _inverse(v @ v.T, np.maximum(squares, np.finfo(v.dtype).tiny) / 2)
     t = -t.T.astype(v.dtype)
     head, tail = v[:, :n], v[:, n:]

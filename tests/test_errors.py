@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from fractions import Fraction
 from typing import Any
 
 import keras
@@ -33,7 +34,7 @@ def test_numbers(case: Case, name: str) -> None:
     for value in ("a", None, True, {}, 1j, object(), np.bool_(True)):
         with pytest.raises(TypeError, match=rf"^{cls.__name__}: {name} must be .*, got "):
             cls(**_config(case) | {name: value})
-    for value in (math.nan, math.inf, -math.inf, np.float32("nan"), 10**400):
+    for value in (math.nan, math.inf, -math.inf, np.float32("nan"), 10**400, Fraction(10**5000)):
         with pytest.raises(ValueError, match=rf"^{cls.__name__}: {name} must be .*, got "):
             cls(**_config(case) | {name: value})
 

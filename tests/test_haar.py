@@ -102,7 +102,9 @@ def test_it_is_the_q_of_the_factorisation_in_law():
     assert q[0] @ x[0] == pytest.approx(np.linalg.norm(x[0]))
 
 
-@pytest.mark.parametrize("shape", [(1500, 1500), (3000, 700), (700, 3000)])
+@pytest.mark.parametrize(
+    "shape", [(1500, 1500), (3000, 700), (700, 3000), (100, 20000), (20000, 64)]
+)
 def test_memory(shape):
     haar(64, 64, DefaultStream(0))
     tracemalloc.start()

@@ -196,8 +196,7 @@ def _marked(axes):
     """The markers as (value, row), by look."""
     marks = {"none": [], "full": []}
     for line in axes.lines:
-        if line.get_marker() == "o":
-            marks[line.get_fillstyle()].append((line.get_xdata()[0], line.get_ydata()[0]))
+        marks[line.get_fillstyle()] = list(zip(*line.get_data(), strict=True))
     return marks
 
 
@@ -210,6 +209,10 @@ def test_a_report_is_drawn_row_by_row(factor):
     assert axes.get_xscale() == ("linear" if factor == 1 else "log")
     low, high = axes.get_ylim()
     assert low > high  # the first row is on top
+    wide = Deviations([Pair("$a_b$", 1e-9, 1.0), Pair("c$", 1e-2, 1.0)]).plot()
+    labels = [label.get_text() for label in wide.axes[0].get_xticklabels()]
+    assert 4 <= len([text for text in labels if text]) <= 14
+    _rendered(wide)
     many = Deviations([Pair(f"layer_{i}", 1.0, 2.0) for i in range(300)]).plot()
     assert many.get_figheight() < 9
     with pytest.raises(ValueError, match="Deviations: rows must have numbers to plot, got none"):

@@ -111,6 +111,12 @@ print("equal")
 
 
 @pytest.mark.once
+def test_a_shard_of_an_empty_tensor_is_empty() -> None:
+    fill = ki.HeNormal()._filler((0, 8), "float32", ki.DefaultStream(0))
+    assert fill((slice(0, 0), slice(0, 4))).shape == (0, 4)
+    assert fill(None).shape == (0, 8)
+
+
 def test_mirrored_strategy() -> None:
     require("tensorflow")
     assert python(MIRRORED, KERAS_BACKEND="tensorflow").splitlines()[-1] == "equal"

@@ -150,6 +150,12 @@ def test_a_block_is_within_the_whole(index):
         DefaultStream(0).normal((2, 3), index=index)
 
 
+def test_a_block_by_numpy_integers():
+    part = tuple(slice(kind(1), kind(200)) for kind in (np.uint8, np.int64))
+    whole = DefaultStream(0).normal((300, 700))
+    np.testing.assert_array_equal(DefaultStream(0).normal((300, 700), index=part), whole[part])
+
+
 @pytest.mark.parametrize(("parts", "most"), [((8, 1), 1), ((1, 8), 1), ((4, 2), 1), ((3, 3), 1.6)])
 def test_a_block_draws_its_tiles_only(parts, most, monkeypatch):
     shape, words = (2048, 4096), []  # of tiles of 256 x 512
@@ -191,6 +197,22 @@ def test_many_threads_may_draw_at_once(monkeypatch):
     for worker in workers:
         worker.join()
     np.testing.assert_array_equal(found, expected)
+
+
+def test_a_draw_may_interrupt_another(arithmetic):
+    """As a signal's handler does, or an object's finalizer."""
+    stream, inner = DefaultStream(1), DefaultStream(2)
+    whole = stream.integers((1000,), 2**63)
+
+    def kernel(bits, out):
+        inner.uniform((5000,))
+        laws.integers(2**63)(bits, out)
+
+    out = np.empty(1000, "int64")
+    key = stream._hash.copy()
+    key.update(tiles.bencode("integers", "int64", (1000,)))
+    tiles._draw(key, 0, 64, kernel, out)
+    np.testing.assert_array_equal(out, whole)
 
 
 def test_thread_count_is_checked(monkeypatch):
@@ -235,7 +257,10 @@ BOUNDS32 = [(-2, 2), (-1.5, 0.25), (0, 2), (-2, 0)]
 
 
 @pytest.mark.parametrize("size", [1, 63, 64, 65, None])
-@pytest.mark.parametrize(("mean", "stddev"), [(0.0, 1.0), (0.0, 0.05), (-0.3, 1e-30), (0.0, 0.0)])
+@pytest.mark.parametrize(
+    ("mean", "stddev"),
+    [(0.0, 1.0), (0.0, 0.05), (-0.3, 1e-30), (0.0, 0.0), (1e-50, 0.0), (1e-50, 1e-46)],
+)
 def test_the_compiled_laws_give_the_bits_of_the_others(mean, stddev, size, monkeypatch):
     if tiles.compiled is None:
         pytest.skip("installed without a C compiler")
@@ -260,6 +285,8 @@ def test_the_compiled_laws_check_what_they_are_given():
             tiles.compiled.normal32(bits, bad, form, *7 * [1.0])
         with pytest.raises(ValueError, match="1 to 8 poles"):
             tiles.compiled.normal32(bits, form, bad, *7 * [1.0])
+    with pytest.raises(ValueError, match="32 each"):
+        tiles.compiled.uniform32(np.zeros(7, np.uint8), 1.0, 0.0, 1.0)
     bits.flags.writeable = False
     with pytest.raises((TypeError, ValueError)):
         tiles.compiled.uniform32(bits, 1.0, 0.0, 1.0)

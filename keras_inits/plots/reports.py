@@ -39,7 +39,8 @@ def report_figure(report: Any) -> Figure:
             _dumbbells(axes, panel, rows)
         grid[0].set_ylim(len(rows) - 0.5, -0.5)
         if named:
-            grid[0].set_yticks(range(len(rows)), [_short(row.path) for row in rows], fontsize=8)
+            paths = [_short(row.path) for row in rows]
+            grid[0].set_yticks(range(len(rows)), paths, fontsize=8, parse_math=False)
         else:
             grid[0].set_ylabel(f"{len(rows)} rows, in the report's order")
 
@@ -60,21 +61,23 @@ def _values(row: Any, panel: Any) -> dict[str, float]:
 def _dumbbells(axes: Axes, panel: Any, rows: Sequence[Any]) -> None:
     from matplotlib import ticker
 
-    shown = [value for row in rows for value in _values(row, panel).values()]
+    values = [_values(row, panel) for row in rows]
+    shown = [value for row in values for value in row.values()]
     if panel.log and shown and max(shown) > 5 * min(shown):
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+        few = max(shown) < 1e3 * min(shown)
+        axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_locator(ticker.NullLocator())
-    looks: dict[str, dict[str, Any]] = {
-        panel.first: {"color": VERMILLION, "markersize": 6.5, "fillstyle": "none"},
-        panel.second: {"color": BLUE, "markersize": 3.5},
-    }
-    for y, row in enumerate(rows):
-        values = _values(row, panel)
-        axes.plot(list(values.values()), [y] * len(values), color=MUTED, linewidth=1, zorder=1)
-        for name, value in values.items():
-            axes.plot(value, y, "o", **looks[name])
+    both = [(y, *row.values()) for y, row in enumerate(values) if len(row) == 2]
+    if both:
+        axes.hlines(*zip(*both, strict=True), color=MUTED, linewidth=1, zorder=1)
+    rings: dict[str, Any] = {"color": VERMILLION, "markersize": 6.5, "fillstyle": "none"}
+    dots: dict[str, Any] = {"color": BLUE, "markersize": 3.5}
+    for name, look in ((panel.first, rings), (panel.second, dots)):
+        marked = [(row[name], y) for y, row in enumerate(values) if name in row]
+        if marked:
+            axes.plot(*zip(*marked, strict=True), "o", **look)
 
 
 def _short(path: str) -> str:
@@ -93,9 +96,11 @@ def _counts(report: Any) -> Figure:
         axes = figure.subplots()
         axes.set_title(report.title, pad=20)
         subtitle(axes, f"{len(report.rows) - failing.total()} come back, {failing.total()} do not")
-        axes.barh(kinds, [total[k] - failing[k] for k in kinds], color=BLUE)
-        axes.barh(kinds, [failing[k] for k in kinds], left=[total[k] - failing[k] for k in kinds],
+        places = range(len(kinds))
+        axes.barh(places, [total[k] - failing[k] for k in kinds], color=BLUE)
+        axes.barh(places, [failing[k] for k in kinds], left=[total[k] - failing[k] for k in kinds],
                   color=VERMILLION, hatch="//", edgecolor="white")  # fmt: skip
+        axes.set_yticks(places, kinds, parse_math=False)
         axes.invert_yaxis()
         axes.locator_params("x", integer=True)
         axes.grid(axis="y", visible=False)

@@ -11,6 +11,11 @@
 #if defined(__FAST_MATH__) || FLT_EVAL_METHOD != 0
 #error "floating-point operations would not be rounded one by one"
 #endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(_MSC_VER)
+#pragma fp_contract(off)
+#endif
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the words are little-endian"
 #endif
@@ -76,10 +81,8 @@ WIDEST static void normal(int n, const int32_t *k, float *z, const law *p)
         z[rest[i]] = copysignf(far[i] + y[i] * p->tail.slope, x[rest[i]]);
     for (int j = 0; j < n; j++)
         z[j] *= p->stddev;
-    if (p->mean != 0)
-        for (int j = 0; j < n; j++)
-            z[j] += p->mean;
     for (int j = 0; j < n; j++) {
+        z[j] += p->mean; /* -0 for none, which changes no number */
         z[j] = z[j] < p->low ? p->low : z[j];
         z[j] = z[j] > p->high ? p->high : z[j];
     }
@@ -97,6 +100,11 @@ typedef void kernel(int n, const int32_t *k, float *z, const law *p);
 
 static PyObject *run(Py_buffer *bits, kernel *fill, const law *p)
 {
+    if (bits->len % 4) {
+        PyErr_SetString(PyExc_ValueError, "bits must be of 32 each");
+        PyBuffer_Release(bits);
+        return NULL;
+    }
     Py_BEGIN_ALLOW_THREADS
     for (Py_ssize_t start = 0; start < bits->len; start += BLOCK * 4) {
         char *place = (char *)bits->buf + start;

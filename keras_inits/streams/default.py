@@ -143,6 +143,7 @@ class DefaultStream(Stream):
         if index is not None and not _fits(index, shape):
             expected = f"a tuple of one slice(start, stop) for each axis of {shape}"
             raise checks.value_error("DefaultStream", "index", expected, index)
+        index = index and tuple(slice(int(part.start), int(part.stop)) for part in index)
         key = self._hash.copy()
         key.update(bencode(law, dtype, shape))
         return fill(key, shape, dtype, bits, kernel, index)

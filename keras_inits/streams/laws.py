@@ -85,7 +85,7 @@ def normal(mean: float, stddev: float, dtype: str) -> Kernel:
 
 def _normal32(mean: float, stddev: float, bits: np.ndarray, out: np.ndarray) -> None:
     if tiles.compiled:
-        law = 2.0**-31, 0.0, quantile.EDGE32, mean, stddev, -math.inf, math.inf
+        law = 2.0**-31, 0.0, quantile.EDGE32, mean or -0.0, stddev, -math.inf, math.inf
         tiles.compiled.normal32(bits, _CENTRE32, _TAIL32, *law)
         out[...] = bits.view(np.float32).reshape(out.shape)
         return
@@ -155,7 +155,7 @@ def truncated_normal(
 
         def inner32(bits: np.ndarray, out: np.ndarray) -> None:
             if tiles.compiled:
-                law = step, shift, math.inf, mean, stddev, *limits
+                law = step, shift, math.inf, mean or -0.0, stddev, *limits
                 tiles.compiled.normal32(bits, _INNER32, _TAIL32, *law)
                 out[...] = bits.view(np.float32).reshape(out.shape)
                 return

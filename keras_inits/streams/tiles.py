@@ -11,9 +11,9 @@ import hashlib
 import itertools
 import math
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -30,7 +30,9 @@ Box = tuple[slice, ...]
 # A kernel turns the flat array of a tile's bits into numbers in an array of the tile's shape.
 Kernel = Callable[[np.ndarray, np.ndarray], object]
 
-_local = threading.local()
+# Generators and the room for a tile's words that are not in use: memory anew would cost a draw as
+# much again. A thread, and whatever interrupts it, has its own for as long as it works on a tile.
+_spare: list[tuple[np.random.SFC64, np.ndarray]] = []
 
 
 def bencode(*items: str | int | Sequence[str | int]) -> bytes:
@@ -55,40 +57,34 @@ def tile_shape(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(extents)
 
 
-def raw_words(key: hashlib._Hash, tile: int, count: int) -> np.ndarray:
+@contextmanager
+def raw_words(key: hashlib._Hash, tile: int, count: int) -> Iterator[np.ndarray]:
     """`count` 64-bit words of the SFC64 generator that belongs to a tile.
 
     Its counter starts at tile * 2^32 and moves by one a word, so that no two tiles of a tensor ever
-    meet in a state; the rest of its state is a hash of everything that names the tile. The words
-    are good until the same thread asks for others.
+    meet in a state; the rest of its state is a hash of everything that names the tile.
     """
     digest = key.copy()
     digest.update(b"i%de" % tile)
     state = digest.digest()[:24] + (tile << 32).to_bytes(8, "little")
-    if compiled:
-        words = _scratch()[:count]
-        compiled.sfc64(state, words)
-        return words
     try:
-        generator = _local.generator
-    except AttributeError:
-        generator = _local.generator = np.random.SFC64(0)
-    generator.state = {
-        "bit_generator": "SFC64",
-        "state": {"state": np.frombuffer(state, "<u8").astype(np.uint64, copy=False)},
-        "has_uint32": 0,
-        "uinteger": 0,
-    }
-    return generator.random_raw(count)
-
-
-def _scratch() -> np.ndarray:
-    """Room for the words of any tile, one for each thread: memory anew would cost as much again."""
+        generator, room = _spare.pop()
+    except IndexError:
+        generator, room = np.random.SFC64(0), np.empty(TILE, np.uint64)
     try:
-        return _local.words
-    except AttributeError:
-        _local.words = np.empty(TILE, np.uint64)
-        return _local.words
+        if compiled:
+            compiled.sfc64(state, room[:count])
+            yield room[:count]
+        else:
+            generator.state = {
+                "bit_generator": "SFC64",
+                "state": {"state": np.frombuffer(state, "<u8").astype(np.uint64, copy=False)},
+                "has_uint32": 0,
+                "uinteger": 0,
+            }
+            yield generator.random_raw(count)
+    finally:
+        _spare.append((generator, room))
 
 
 def address(array: np.ndarray) -> int:
@@ -144,10 +140,12 @@ def _overlapping(shape: Sequence[int], block: Box) -> Iterator[tuple[int, Box]]:
         yield number, box
 
 
-def _bits(key: hashlib._Hash, tile: int, entries: int, bits: int) -> np.ndarray:
-    """A tile's words as unsigned integers of `bits` bits each, the least significant first."""
-    words = raw_words(key, tile, -(-entries * bits // 64)).astype("<u8", copy=False)
-    return words.view(f"<u{bits // 8}")[:entries] if bits >= 8 else words.view(np.uint8)
+def _draw(key: hashlib._Hash, tile: int, bits: int, kernel: Kernel, out: np.ndarray) -> None:
+    """Fill `out` from a tile's words: unsigned integers of `bits` bits, the least significant first."""
+    with raw_words(key, tile, -(-out.size * bits // 64)) as words:
+        words = words.astype("<u8", copy=False)
+        each = words.view(f"<u{bits // 8}")[: out.size] if bits >= 8 else words.view(np.uint8)
+        kernel(each, out)
 
 
 def _within(part: Box, box: Box) -> Box:
@@ -165,16 +163,15 @@ def _fill_tile(
 ) -> None:
     number, box = tile
     sizes = tuple(side.stop - side.start for side in box)
-    drawn = _bits(key, number, math.prod(sizes), bits)
     shared = tuple(
         slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(box, block, strict=True)
     )
     target = out[_within(shared, block)]
     if target.shape == sizes:
-        kernel(drawn, target)
+        _draw(key, number, bits, kernel, target)
     else:
         whole = np.empty(sizes, out.dtype)
-        kernel(drawn, whole)
+        _draw(key, number, bits, kernel, whole)
         target[...] = whole[_within(shared, box)]
 
 
@@ -192,7 +189,7 @@ def fill(
     if not out.size:
         return out
     if not index and out.size <= TILE:
-        kernel(_bits(key, 0, out.size, bits), out)
+        _draw(key, 0, bits, kernel, out)
         return out
     tiles = list(_overlapping(shape, block))
     threads = min(thread_count(), len(tiles)) if len(tiles) > 1 else 1
