@@ -45,7 +45,7 @@ def _reflect(q: np.ndarray, v: np.ndarray, signs: np.ndarray) -> None:
     """The identity beside the product so far, the lower right of `q`, times (I - V' T V)."""
     n = len(v)
     # Squared lengths in double: the product's orthogonality hangs on them.
-    squares = np.array([row @ row for row in (narrow.astype(np.float64) for narrow in v)])
+    squares = np.einsum("ij,ij->i", v, v, dtype=np.float64)
     first = _diagonal(v).astype(np.float64)
     _diagonal(v)[...] = first - signs * np.sqrt(squares)
     squares += _diagonal(v).astype(np.float64) ** 2 - first**2
