@@ -49,7 +49,7 @@ deviation 0.960 sigma, 4.6 % of the entries on the bounds), and the fans of Kera
 ### Models of Keras 1
 
 Write the model anew with Keras 3's layers, with the names that the layers have in Keras 1's JSON or with Keras 3's automatic
-names in the same order. Then
+names in the same order. The layers of the branches that a first `Merge` joined are layers of the new model itself. Then
 
 ```python
 rules = keras_inits.keras1.rules("model.json")
