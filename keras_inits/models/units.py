@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_inits.fans import einsum_axes
 from keras_inits.models.kernel import Kernel
+from keras_inits.models.rebuild import quantization
 
 ops = keras.ops
 
@@ -211,7 +212,7 @@ def _is_one_of(kernel: Any, own: list[keras.Variable]) -> bool:
 
 
 def _no_kernel(layer: keras.layers.Layer) -> str:
-    mode = layer.quantization_mode
+    mode = quantization(layer)
     reason = f"quantized to {mode}" if mode else "its kernel is another layer's or computed"
     return f"{reason}; left as it was"
 

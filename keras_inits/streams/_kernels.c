@@ -34,6 +34,7 @@ typedef struct {
     float constant, slope, residue[POLES], pole[POLES];
 } form;
 
+/* A shift or mean of -0 changes no number: there is none. */
 typedef struct {
     float step, shift, edge, mean, stddev, low, high;
     form centre, tail;
@@ -56,10 +57,7 @@ WIDEST static void normal(int n, const int32_t *k, float *z, const law *p)
     float x[BLOCK], y[BLOCK], far[BLOCK];
     int rest[BLOCK], m = 0;
     for (int j = 0; j < n; j++)
-        x[j] = (float)k[j] * p->step;
-    if (p->shift != 0)
-        for (int j = 0; j < n; j++)
-            x[j] += p->shift;
+        x[j] = (float)k[j] * p->step + p->shift;
     for (int j = 0; j < n; j++)
         y[j] = x[j] * x[j];
     sum_of_poles(n, y, z, &p->centre);
@@ -79,10 +77,8 @@ WIDEST static void normal(int n, const int32_t *k, float *z, const law *p)
     sum_of_poles(m, y, far, &p->tail);
     for (int i = 0; i < m; i++)
         z[rest[i]] = copysignf(far[i] + y[i] * p->tail.slope, x[rest[i]]);
-    for (int j = 0; j < n; j++)
-        z[j] *= p->stddev;
     for (int j = 0; j < n; j++) {
-        z[j] += p->mean; /* -0 for none, which changes no number */
+        z[j] = z[j] * p->stddev + p->mean;
         z[j] = z[j] < p->low ? p->low : z[j];
         z[j] = z[j] > p->high ? p->high : z[j];
     }

@@ -9,6 +9,9 @@ import decimal
 import functools
 import math
 from decimal import Decimal
+from typing import Any
+
+import numpy as np
 
 _CONTEXT = decimal.Context(prec=60, Emin=-(10**15), Emax=10**15, traps=[])
 _PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494")
@@ -66,3 +69,11 @@ def tail(near: float, far: float) -> tuple[float, float]:
         ratio = ((a * a - b * b) / 2).exp() * _mills(b) / mills
         level = a * a + (2 * _PI).ln() - 2 * mills.ln()
         return float(level), float(1 - ratio)
+
+
+def inside(bound: float, dtype: Any, up: bool) -> Any:
+    """The number of `dtype` (also ml_dtypes') nearest to `bound` among those not below, or above."""
+    nearest = np.asarray(bound).astype(dtype)[()]
+    if float(nearest) < bound if up else float(nearest) > bound:
+        nearest = np.nextafter(nearest, nearest.dtype.type(math.inf if up else -math.inf))
+    return nearest

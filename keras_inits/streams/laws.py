@@ -25,13 +25,11 @@ _INNER32, _CENTRE32, _TAIL32 = map(
 
 def inward(low: float, high: float, dtype: str) -> tuple[np.floating, np.floating]:
     """The least and the greatest number of `dtype` in [low, high], or the one nearest to low."""
-    kind = np.dtype(dtype).type
-    least, greatest = kind(low), kind(high)
-    if float(least) < low:
-        least = np.nextafter(least, kind(math.inf))
-    if float(greatest) > high:
-        greatest = np.nextafter(greatest, kind(-math.inf))
-    return (least, greatest) if least <= greatest else (kind(low), kind(low))
+    least, greatest = bounds.inside(low, dtype, up=True), bounds.inside(high, dtype, up=False)
+    if least <= greatest:
+        return least, greatest
+    nearest = np.dtype(dtype).type(low)
+    return nearest, nearest
 
 
 def _finish(
@@ -80,25 +78,45 @@ def uniform(low: float, high: float, dtype: str) -> Kernel:
 
 def normal(mean: float, stddev: float, dtype: str) -> Kernel:
     """mean + stddev z, z the normal quantile of 32 bits in float32, 53 in float64."""
-    return functools.partial(_normal32 if dtype == "float32" else _normal64, mean, stddev)
+    if dtype == "float64":
+        return functools.partial(_normal64, mean, stddev)
+    line = np.float32(2.0**-31), np.float32(0.0), quantile.EDGE32
+    return functools.partial(_single, quantile.CENTRE32, _CENTRE32, line, mean, stddev, None)
 
 
-def _normal32(mean: float, stddev: float, bits: np.ndarray, out: np.ndarray) -> None:
+def _single(
+    form: tuple[quantile.Numbers, quantile.Numbers, quantile.Numbers],
+    packed: bytes,
+    line: tuple[np.floating, np.floating, np.floating],
+    mean: float,
+    stddev: float,
+    limits: tuple[np.floating, np.floating] | None,
+    bits: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """out = mean + stddev z in single, z the quantile at x = step k + shift.
+
+    `form` serves up to x^2 = edge, the tail beyond; `line` is (step, shift, edge).
+    """
+    step, shift, edge = line
     if tiles.compiled:
-        law = 2.0**-31, 0.0, quantile.EDGE32, mean or -0.0, stddev, -math.inf, math.inf
-        tiles.compiled.normal32(bits, _CENTRE32, _TAIL32, *law)
+        # Adding -0 changes no number: there is nothing to add.
+        law = step, shift or -0.0, edge, mean or -0.0, stddev, *(limits or (-math.inf, math.inf))
+        tiles.compiled.normal32(bits, packed, _TAIL32, *law)
         out[...] = bits.view(np.float32).reshape(out.shape)
         return
     k = bits.view(np.int32)
     x, square, z, scratch = np.empty((4, k.size), np.float32)
-    np.multiply(k, np.float32(2.0**-31), out=x, dtype=np.float32, casting="same_kind")
-    quantile.centre(quantile.CENTRE32, x, square, z, scratch)
-    rest = np.flatnonzero(square > quantile.EDGE32)
-    if rest.size:
+    np.multiply(k, step, out=x, dtype=np.float32, casting="same_kind")
+    if shift:
+        np.add(x, shift, out=x)
+    quantile.centre(form, x, square, z, scratch)
+    if edge < 1:
+        rest = np.flatnonzero(square > edge)
         k = k[rest]
         r = (k ^ (k >> 31)) ^ np.int32(2**31 - 1)
         z[rest] = np.copysign(quantile.tail32(r), x[rest])
-    _finish(z, mean, stddev, None, out)
+    _finish(z, mean, stddev, limits, out)
 
 
 def _normal64(mean: float, stddev: float, bits: np.ndarray, out: np.ndarray) -> None:
@@ -151,23 +169,9 @@ def truncated_normal(
 
     middle, half = bounds.centred(low, high)
     if dtype == "float32" and max(-low, high) <= INNER_BOUND and half >= INNER_MASS:
-        step, shift = np.float32(half * 2.0**-31), np.float32(middle)
-
-        def inner32(bits: np.ndarray, out: np.ndarray) -> None:
-            if tiles.compiled:
-                law = step, shift, math.inf, mean or -0.0, stddev, *limits
-                tiles.compiled.normal32(bits, _INNER32, _TAIL32, *law)
-                out[...] = bits.view(np.float32).reshape(out.shape)
-                return
-            x, square, z, scratch = np.empty((4, bits.size), np.float32)
-            k = bits.view(np.int32)
-            np.multiply(k, step, out=x, dtype=np.float32, casting="same_kind")
-            if shift:
-                np.add(x, shift, out=x)
-            quantile.centre(quantile.INNER32, x, square, z, scratch)
-            _finish(z, mean, stddev, limits, out)
-
-        return inner32, 32
+        line = np.float32(half * 2.0**-31), np.float32(middle), np.float32(math.inf)
+        inner = quantile.INNER32, _INNER32, line
+        return functools.partial(_single, *inner, mean, stddev, limits), 32
 
     def wide64(bits: np.ndarray, out: np.ndarray) -> None:
         x = _signed(bits)

@@ -9,6 +9,7 @@ import keras
 import ml_dtypes
 import numpy as np
 
+from keras_inits.streams.bounds import inside
 from keras_inits.streams.handover import to_tensor
 from keras_inits.streams.stream import Index
 
@@ -38,25 +39,8 @@ def narrow(array: np.ndarray, dtype: str, support: tuple[float, float] | None) -
     rounded = array.astype(target)
     if support is None:
         return rounded
-    low, high = (
-        inward(bound, target, up) for bound, up in zip(support, (True, False), strict=True)
-    )
+    low, high = inside(support[0], target, up=True), inside(support[1], target, up=False)
     return np.minimum(np.maximum(rounded, low), high)  # np.clip would widen bfloat16
-
-
-def inward(bound: float, dtype: Any, up: bool) -> Any:
-    """The number of `dtype` nearest to `bound` among those not beyond it."""
-    nearest = np.asarray(bound).astype(dtype)
-    value = float(nearest)
-    if value < bound if up else value > bound:
-        bits = nearest.view(f"uint{8 * nearest.itemsize}")
-        # Sign and magnitude: one step away from zero is plus one, towards it minus one.
-        if value == 0:
-            bits = bits & 0 | (1 if up else 1 << (8 * nearest.itemsize - 1) | 1)
-        else:
-            bits = bits + 1 if (value > 0) == up else bits - 1
-        nearest = np.asarray(bits).astype(f"uint{8 * nearest.itemsize}").view(nearest.dtype)
-    return nearest
 
 
 def place(fill: Callable[[Index], np.ndarray], shape: tuple[int, ...], layout: Any = None) -> Any:
