@@ -50,13 +50,21 @@ def plain(values):
     return [value.hex() if isinstance(value, float) else value for value in values]
 
 
+@pytest.fixture
+def compiled():
+    """The C kernels, where there are any."""
+    if tiles.compiled is None:
+        pytest.skip("installed without a C compiler")
+    return tiles.compiled
+
+
 @pytest.fixture(params=["compiled", "numpy"])
 def arithmetic(request, monkeypatch):
     """The float32 laws by the C kernels and without them."""
     if request.param == "numpy":
         monkeypatch.setattr(tiles, "compiled", None)
-    elif tiles.compiled is None:
-        pytest.skip("installed without a C compiler")
+    else:
+        request.getfixturevalue("compiled")
 
 
 @pytest.mark.parametrize("threads", ["1", "2", "8"])
@@ -261,9 +269,7 @@ BOUNDS32 = [(-2, 2), (-1.5, 0.25), (0, 2), (-2, 0)]
     ("mean", "stddev"),
     [(0.0, 1.0), (0.0, 0.05), (-0.3, 1e-30), (0.0, 0.0), (1e-50, 0.0), (1e-50, 1e-46)],
 )
-def test_the_compiled_laws_give_the_bits_of_the_others(mean, stddev, size, monkeypatch):
-    if tiles.compiled is None:
-        pytest.skip("installed without a C compiler")
+def test_the_compiled_laws_give_the_bits_of_the_others(mean, stddev, size, compiled, monkeypatch):
     kernels = [
         laws.normal(mean, stddev, "float32"),
         laws.uniform(mean, mean + stddev, "float32"),
@@ -271,25 +277,23 @@ def test_the_compiled_laws_give_the_bits_of_the_others(mean, stddev, size, monke
         *(laws.truncated_normal(mean, stddev, *b, "float32")[0] for b in BOUNDS32),
     ]
     bits = edges("float32", 32)[:size]
-    compiled = [run(kernel, bits, "float32").tobytes() for kernel in kernels]
+    expected = [run(kernel, bits, "float32").tobytes() for kernel in kernels]
     monkeypatch.setattr(tiles, "compiled", None)
-    assert compiled == [run(kernel, bits, "float32").tobytes() for kernel in kernels]
+    assert expected == [run(kernel, bits, "float32").tobytes() for kernel in kernels]
 
 
-def test_the_compiled_laws_check_what_they_are_given():
-    if tiles.compiled is None:
-        pytest.skip("installed without a C compiler")
+def test_the_compiled_laws_check_what_they_are_given(compiled):
     form, bits = laws._CENTRE32, np.zeros(8, np.uint32)
     for bad in (b"", form[:-1], form[:8], form * 8):
         with pytest.raises(ValueError, match="1 to 8 poles"):
-            tiles.compiled.normal32(bits, bad, form, *7 * [1.0])
+            compiled.normal32(bits, bad, form, *7 * [1.0])
         with pytest.raises(ValueError, match="1 to 8 poles"):
-            tiles.compiled.normal32(bits, form, bad, *7 * [1.0])
+            compiled.normal32(bits, form, bad, *7 * [1.0])
     with pytest.raises(ValueError, match="32 each"):
-        tiles.compiled.uniform32(np.zeros(7, np.uint8), 1.0, 0.0, 1.0)
+        compiled.uniform32(np.zeros(7, np.uint8), 1.0, 0.0, 1.0)
     bits.flags.writeable = False
     with pytest.raises((TypeError, ValueError)):
-        tiles.compiled.uniform32(bits, 1.0, 0.0, 1.0)
+        compiled.uniform32(bits, 1.0, 0.0, 1.0)
 
 
 def test_normal_quantile_in_single(arithmetic):

@@ -13,14 +13,18 @@ import keras
 import numpy as np
 
 from keras_inits.base import signature_names
+from keras_inits.models.configs import (
+    LAMBDA,
+    UNREGISTERED,
+    first_line,
+    node_problem,
+    outermost,
+)
 from keras_inits.models.rebuild import sublayers
 from keras_inits.models.report import Problem, Report
 
 #: Characters of JSON beyond which a config holds data that belongs with the weights.
 LARGEST_CONFIG = 50_000
-
-_LAMBDA = "a lambda: safe loading refuses it; write a registered class or function"
-_UNREGISTERED = "is not registered: decorate it with @keras.saving.register_keras_serializable()"
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def _visit(layer: keras.Layer, path: str, seen: set[int], whole: bool = False) -
         config = dict.fromkeys(signature_names(type(layer))) if inner else layer.get_config()
     except Exception as error:
         config = dict.fromkeys(signature_names(type(layer)))
-        failure = f"its get_config fails: {_first_line(error)}"
+        failure = f"its get_config fails: {first_line(error)}"
     else:
         failure = _layer_problem(layer, config, inside)
     rows = list(_arguments(layer, config, path, seen))
@@ -104,45 +108,13 @@ def _compiled(model: keras.Model) -> Iterator[Saved]:
             warnings.simplefilter("ignore")
             config = model.get_compile_config()
     except Exception as error:
-        yield Saved(model.name, "compile", "", f"its config cannot be saved: {_first_line(error)}")
+        yield Saved(model.name, "compile", "", f"its config cannot be saved: {first_line(error)}")
         return
     for argument in ("optimizer", "loss", "metrics", "weighted_metrics"):
-        for node in _outermost(config.get(argument)):
+        for node in outermost(config.get(argument)):
             inner = node["config"]
             name = inner if isinstance(inner, str) else node["class_name"]
-            yield Saved(model.name, argument, name, _node_problem(node))
-
-
-def _outermost(config: Any) -> Iterator[dict[str, Any]]:
-    """The configs of objects in dicts and lists, but not those within them."""
-    if isinstance(config, dict) and {"class_name", "config"} <= config.keys():
-        yield config
-    elif isinstance(config, (dict, list, tuple)):
-        for value in config.values() if isinstance(config, dict) else config:
-            yield from _outermost(value)
-
-
-def _node_problem(node: dict[str, Any]) -> str:
-    inner = node["config"]
-    if node["class_name"] == "__lambda__":
-        return _LAMBDA
-    is_function = node["class_name"] == "function"
-    name = inner if is_function else node.get("registered_name")
-    is_keras = (node.get("module") or "").split(".")[0] == "keras" or (
-        is_function and any(hasattr(place, str(name)) for place in (keras.losses, keras.metrics))
-    )
-    if not is_keras and keras.saving.get_registered_object(name) is None:
-        return f"{'function' if is_function else 'class'} {name} {_UNREGISTERED}"
-    if is_function:
-        return ""
-    for part in _outermost(list(inner.values()) if isinstance(inner, dict) else None):
-        if problem := _node_problem(part):
-            return problem
-    try:
-        keras.saving.deserialize_keras_object(json.loads(json.dumps(node)))
-    except Exception as error:
-        return f"it does not come back from its config: {_first_line(error)}"
-    return ""
+            yield Saved(model.name, argument, name, node_problem(node))
 
 
 def _arguments(
@@ -176,7 +148,7 @@ def _class_problem(thing: Any) -> str:
     cls = type(thing)
     if _is_keras(cls) or _is_registered(cls):
         return ""
-    return f"class {cls.__name__} {_UNREGISTERED}, or pass it in custom_objects when loading"
+    return f"class {cls.__name__} {UNREGISTERED}, or pass it in custom_objects when loading"
 
 
 def _is_keras(thing: Any) -> bool:
@@ -198,29 +170,29 @@ def _function_problem(function: types.FunctionType) -> str:
         shape = tuple(arrays[0].shape)
         return f"a closure over an array of shape {shape}: use keras_inits.FromArray"
     if function.__name__ == "<lambda>":
-        return _LAMBDA
+        return LAMBDA
     if _is_registered(function) or _is_keras(function):
         return ""
-    return f"function {function.__name__} {_UNREGISTERED}"
+    return f"function {function.__name__} {UNREGISTERED}"
 
 
 def _config_problem(thing: Any) -> str:
     try:
         text = json.dumps(keras.saving.serialize_keras_object(thing))
     except Exception as error:
-        return f"its config is not JSON: {_first_line(error)}"
+        return f"its config is not JSON: {first_line(error)}"
     if len(text) > LARGEST_CONFIG:
         return f"its config has {len(text)} characters: arrays belong with the weights (FromArray)"
     try:
         back = keras.saving.deserialize_keras_object(json.loads(text))
     except Exception as error:
-        return f"it does not come back from its config: {_first_line(error)}"
+        return f"it does not come back from its config: {first_line(error)}"
     if type(back) is not type(thing):
         return f"it comes back as {type(back).__name__}"
     try:
         again = json.dumps(keras.saving.serialize_keras_object(back))
     except Exception as error:
-        return f"what comes back cannot be saved again: {_first_line(error)}"
+        return f"what comes back cannot be saved again: {first_line(error)}"
     lost = _lost_arguments(thing, back)
     if again != text or lost:
         return f"it comes back different{': ' + lost if lost else ''}"
@@ -247,14 +219,9 @@ def _layer_problem(layer: keras.Layer, config: dict[str, Any], inside: list[Any]
     try:
         saved = json.dumps(keras.saving.serialize_keras_object(layer)["config"])
     except Exception as error:
-        return f"its config is not JSON: {_first_line(error)}"
+        return f"its config is not JSON: {first_line(error)}"
     try:
         back = type(layer).from_config(json.loads(saved))
     except Exception as error:
-        return f"it does not come back from its config: {_first_line(error)}"
+        return f"it does not come back from its config: {first_line(error)}"
     return "" if back.get_config().keys() == config.keys() else "it comes back different"
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
