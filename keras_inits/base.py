@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar, Self
 
 import keras
@@ -128,7 +128,7 @@ class Scheme(keras.initializers.Initializer):
         if isinstance(seed, keras.random.SeedGenerator):
             return DefaultStream(_next_seed(type(self).__name__, seed))
         # Python's generator is the one that keras.utils.set_random_seed and Keras itself use here.
-        return DefaultStream(random.getrandbits(64) if seed is None else seed)
+        return DefaultStream(random.getrandbits(64)) if seed is None else _stream_of(seed)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -160,6 +160,11 @@ class Scheme(keras.initializers.Initializer):
             if p.name not in self.transient and getattr(self, p.name) != p.default
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@lru_cache
+def _stream_of(seed: int) -> DefaultStream:
+    return DefaultStream(seed)  # it has no state
 
 
 def _shown(value: Any) -> str:

@@ -102,12 +102,10 @@ def boolean(owner: str, name: str, value: Any) -> bool:
 
 def one_of(owner: str, name: str, value: Any, allowed: Sequence[str]) -> str:
     """One of the strings in `allowed`, which the error lists in their order."""
+    if isinstance(value, str) and value in allowed:
+        return value
     expected = "one of " + ", ".join(repr(choice) for choice in allowed)
-    if not isinstance(value, str):
-        raise type_error(owner, name, expected, value)
-    if value not in allowed:
-        raise value_error(owner, name, expected, value)
-    return value
+    raise (value_error if isinstance(value, str) else type_error)(owner, name, expected, value)
 
 
 def axes(owner: str, name: str, value: Any) -> list[int] | None:

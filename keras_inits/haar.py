@@ -26,31 +26,45 @@ def haar(rows: int, cols: int, stream: Stream, dtype: str = "float32") -> np.nda
         return np.ascontiguousarray(haar(cols, rows, stream, dtype).T)
     # Vector i has length cols - i; from the last on, the product grows upwards in q.
     drawn = stream.normal((rows * cols - rows * (rows - 1) // 2,), dtype=dtype)
-    q = empty((rows, cols), dtype)
-    signs = np.empty(rows)
     block = 128 if rows <= 1024 else 256  # reflections multiplied into the matrix at a time
-    for start in reversed(range(0, rows, block)):
-        stop = min(start + block, rows)
-        v = np.zeros((stop - start, cols - start), dtype)
-        for i, row in enumerate(v, start):
-            first = i * cols - i * (i - 1) // 2
-            row[i - start :] = drawn[first : first + cols - i]
-        signs[start:stop] = np.where(_diagonal(v) < 0, 1.0, -1.0)
-        _reflect(q[start:, start:], v, signs[start:stop])
-    q *= signs[:, None].astype(dtype)
+    starts = range(0, rows, block)
+    panels = [_panel(drawn, start, min(block, rows - start), cols) for start in starts]
+    del drawn
+    signs = np.empty(rows, dtype)
+    size = 1 << (min(block, rows) - 1).bit_length()
+    t = np.zeros((len(panels), size, size))
+    _diagonal(t)[...] = 1
+    for start, v, inverse in zip(starts, panels, t, strict=True):
+        n = len(v)
+        # Squared lengths in double: the product's orthogonality hangs on them.
+        squares = np.einsum("ij,ij->i", v, v, dtype=np.float64)
+        first = _diagonal(v).astype(np.float64)
+        signs[start : start + n] = np.where(first < 0, 1, -1)
+        _diagonal(v)[...] = first - signs[start : start + n] * np.sqrt(squares)
+        squares += _diagonal(v).astype(np.float64) ** 2 - first**2
+        inverse[:n, :n] = v @ v.T
+        _diagonal(inverse)[:n] = np.maximum(squares, np.finfo(dtype).tiny) / 2
+    t = -_inverse(t).swapaxes(1, 2).astype(dtype)
+    q = empty((rows, cols), dtype)
+    for i in reversed(range(len(panels))):
+        n = len(panels[i])
+        _reflect(q[starts[i] :, starts[i] :], panels[i], t[i, :n, :n])
+    q *= signs[:, None]
     return q
 
 
-def _reflect(q: np.ndarray, v: np.ndarray, signs: np.ndarray) -> None:
-    """The identity beside the product so far, the lower right of `q`, times (I - V' T V)."""
+def _panel(drawn: np.ndarray, start: int, n: int, cols: int) -> np.ndarray:
+    """The vectors from `start` on as the rows of a matrix, zero below its diagonal."""
+    v = np.zeros((n, cols - start), drawn.dtype)
+    for i, row in enumerate(v, start):
+        first = i * cols - i * (i - 1) // 2
+        row[i - start :] = drawn[first : first + cols - i]
+    return v
+
+
+def _reflect(q: np.ndarray, v: np.ndarray, t: np.ndarray) -> None:
+    """(I + V' T V) times the product so far, the lower right of `q`, beside an identity."""
     n = len(v)
-    # Squared lengths in double: the product's orthogonality hangs on them.
-    squares = np.einsum("ij,ij->i", v, v, dtype=np.float64)
-    first = _diagonal(v).astype(np.float64)
-    _diagonal(v)[...] = first - signs * np.sqrt(squares)
-    squares += _diagonal(v).astype(np.float64) ** 2 - first**2
-    t = _inverse(v @ v.T, np.maximum(squares, np.finfo(v.dtype).tiny) / 2)
-    t = -t.T.astype(v.dtype)
     head, tail = v[:, :n], v[:, n:]
     weights = np.empty((len(q), n), v.dtype)
     np.matmul(head.T, t, out=weights[:n])
@@ -62,28 +76,25 @@ def _reflect(q: np.ndarray, v: np.ndarray, signs: np.ndarray) -> None:
         q[start : start + n, n:] += weights[start : start + n] @ tail
 
 
-def _inverse(upper: np.ndarray, diagonal: np.ndarray) -> np.ndarray:
-    """Of the triangular matrix with these entries above and on its diagonal.
+def _inverse(upper: np.ndarray) -> np.ndarray:
+    """Of triangular matrices, their extents a power of 2, from what is on and above the diagonals.
 
-    All pairs of neighbouring blocks on the diagonal at once: [A B; 0 C] has the inverse
+    All pairs of neighbouring blocks on the diagonals at once: [A B; 0 C] has the inverse
     [a -aBc; 0 c], a and c those of A and C, which the step before left there.
     """
-    n = len(diagonal)
-    size = 1 << (n - 1).bit_length()
-    u, t = np.zeros((2, size, size))
-    u[:n, :n] = upper
-    _diagonal(t)[:] = 1
-    _diagonal(t)[:n] /= diagonal
+    count, size, _ = upper.shape
+    t = np.zeros_like(upper)
+    _diagonal(t)[...] = 1 / _diagonal(upper)
     half = 1
     while half < size:
-        pairs = (size // (2 * half), 2 * half) * 2
-        a, b = (np.einsum("iaib->iab", m.reshape(pairs)) for m in (t, u))  # views
-        a[:, :half, half:] = -a[:, :half, :half] @ b[:, :half, half:] @ a[:, half:, half:]
+        pairs = (count, *(size // (2 * half), 2 * half) * 2)
+        a, b = (np.einsum("niaib->niab", m.reshape(pairs)) for m in (t, upper))  # views
+        a[..., :half, half:] = -a[..., :half, :half] @ b[..., :half, half:] @ a[..., half:, half:]
         half *= 2
-    return t[:n, :n]
+    return t
 
 
 def _diagonal(matrix: np.ndarray) -> np.ndarray:
-    """A view to write to."""
-    n = min(matrix.shape)
-    return np.einsum("ii->i", matrix[:n, :n])
+    """A view to write to, of each matrix in a stack."""
+    n = min(matrix.shape[-2:])
+    return np.einsum("...ii->...i", matrix[..., :n, :n])

@@ -63,7 +63,7 @@ def data_dependent(model: Any, x: Any, *, progress: bool = True) -> DataDependen
     return DataDependentReport(rows, worth_telling(stops))
 
 
-def _visit(planned: Planned, run: Run) -> tuple[DataDependentRow, str, Any]:
+def _visit(planned: Planned, run: Run) -> tuple[DataDependentRow, str, bool]:
     kernel, bias, channels = planned.unit.kernel, planned.unit.bias, planned.unit.channels
     shifts = bias is not None and bias.trainable and np.prod(bias.shape) == kernel.count
     weights = read(kernel.variable)
@@ -77,8 +77,7 @@ def _visit(planned: Planned, run: Run) -> tuple[DataDependentRow, str, Any]:
     if bias is not None:
         shifted = np.where(good, -mean * factors, 0).reshape(bias.shape) if shifts else offsets
         assign(bias, shifted)
-    y = run()
-    mean_after, std_after = unit_moments(y, channels, kernel.count)
+    mean_after, std_after = unit_moments(run(), channels, kernel.count)
     dead = "" if good.all() else f"dead: {(~good).sum()} of {good.size} units do not vary"
     note = "" if shifts else "no bias to shift: means stay"
     row = DataDependentRow(
@@ -90,7 +89,7 @@ def _visit(planned: Planned, run: Run) -> tuple[DataDependentRow, str, Any]:
         _farthest(std_after, 1),
         "; ".join(filter(None, (dead, note))),
     )
-    return row, dead, y
+    return row, dead, True
 
 
 def unit_moments(y: Any, channels: tuple[int, ...], count: int) -> tuple[np.ndarray, np.ndarray]:

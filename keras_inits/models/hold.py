@@ -29,9 +29,24 @@ def shadow(layer: Any, **attributes: Any) -> Iterator[None]:
 
 
 @contextmanager
+def received(layer: Any, activation: Callable[..., Any] | None) -> Iterator[list[Any]]:
+    """What the layer hands to its activation, while it runs as ever."""
+    given: list[Any] = []
+
+    def watched(y: Any) -> Any:
+        given.append(y)
+        return activation(y)  # type: ignore[misc]
+
+    with shadow(layer, **({"activation": watched} if activation else {})):
+        yield given
+
+
+@contextmanager
 def saved(variables: Iterable[Any], touched: set[int]) -> Iterator[dict[int, tuple[Any, Any]]]:
     """Puts back every variable on an error, and those not in `touched` in any case."""
-    values = {id(v): (v, ops.copy(v.value)) for v in variables}
+    # JAX's arrays never change; the others' are written over in place.
+    kept = (lambda value: value) if keras.backend.backend() == "jax" else ops.copy
+    values = {id(v): (v, kept(v.value)) for v in variables}
     try:
         yield values
     except BaseException:

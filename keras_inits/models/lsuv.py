@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from keras_inits.models.units import alive, pre_activation
 from keras_inits.schemes.orthogonal import Orthogonal
 
 ops = keras.ops
+SMALL = 2**20  # entries; below, a backend's operations cost more than a copy to NumPy
 Moments = tuple[float, float]
 
 
@@ -84,7 +86,7 @@ def lsuv(
         kernels = zip(planned.unit.kernels, planned.paths, strict=True)
         drawn[planned] = [kernel.orthonormal(stream.child(path)) for kernel, path in kernels]
 
-    def visit(planned: Planned, run: Run) -> tuple[LsuvRow, str, Any]:
+    def visit(planned: Planned, run: Run) -> tuple[LsuvRow, str, bool]:
         unit = planned.unit
         values = drawn.pop(planned)
         for kernel, value in zip(unit.kernels, values, strict=True):
@@ -93,14 +95,16 @@ def lsuv(
         if unit.bias is not None and unit.bias.trainable:
             assign(unit.bias, np.zeros(unit.bias.shape))
         variable = unit.kernel.variable
-        first, last, iterations, y = _scale(variable, values[-1], run, target, tolerance, most)
+        first, last, iterations, current = _scale(
+            variable, values[-1], run, target, tolerance, most
+        )
         note = ""
         if not alive(*last):
             note = f"dead: its pre-activation has standard deviation {last[1]:g}; left orthonormal"
         elif abs(last[1] / target - 1) > tolerance:
             note = f"not within the tolerance after {iterations} iterations"
         name = type(unit.layer).__name__
-        return LsuvRow(planned.path, name, first[1], last[1], iterations, note), note, y
+        return LsuvRow(planned.path, name, first[1], last[1], iterations, note), note, current
 
     stops = sweep("lsuv", model, x, visit, progress, draw)
     rows = [s.result or LsuvRow(s.path, s.layer, note=s.reason) for s in stops]
@@ -109,24 +113,29 @@ def lsuv(
 
 def _scale(
     variable: Any, value: np.ndarray, run: Run, target: float, tolerance: float, most: int
-) -> tuple[Moments, Moments, int, Any]:
-    """(moments at first, at last, iterations, last pre-activation); a dead layer keeps `value`."""
-    y = run()
-    first = last = moments(y)
+) -> tuple[Moments, Moments, int, bool]:
+    """(moments at first, at last, iterations, whether they are of the weights left behind).
+
+    A dead layer keeps `value`.
+    """
+    first = last = moments(run())
     factor, iterations = 1.0, 0
     while alive(*last) and abs(last[1] / target - 1) > tolerance and iterations < most:
         factor *= target / last[1]
         assign(variable, value * factor)
         iterations += 1
-        y = run()
-        last = moments(y)
-    if iterations and not alive(*last):
+        last = moments(run())
+    reverted = iterations > 0 and not alive(*last)
+    if reverted:
         assign(variable, value)
-        y = None
-    return first, last, iterations, y
+    return first, last, iterations, not reverted
 
 
 def moments(y: Any) -> Moments:
     """(mean, standard deviation) over all entries."""
     y = pre_activation(y)
-    return float(ops.mean(y)), float(ops.std(y))
+    if math.prod(y.shape) > SMALL:
+        return float(ops.mean(y)), float(ops.std(y))
+    flat = ops.convert_to_numpy(y).ravel()
+    with np.errstate(all="ignore"):
+        return float(flat.mean()), float(flat.std())

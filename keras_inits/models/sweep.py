@@ -19,7 +19,7 @@ from typing import Any
 import keras
 
 from keras_inits.models.batch import shapes
-from keras_inits.models.hold import assign, eager, saved, shadow, symbolic
+from keras_inits.models.hold import assign, eager, received, saved, shadow, symbolic
 from keras_inits.models.units import (
     Skip,
     Unit,
@@ -58,7 +58,7 @@ class Planned:
 
 
 Prepare = Callable[[Planned], None]
-Visit = Callable[[Planned, Run], tuple[Any, str, Any]]
+Visit = Callable[[Planned, Run], tuple[Any, str, bool]]
 
 
 def sweep(
@@ -67,8 +67,8 @@ def sweep(
     """Run `model` once on `x` in inference mode; `visit` each unit at its layer's first call.
 
     `visit(planned, run)` may change the unit's variables; `run()` gives the layer's pre-activation
-    on its present input. It returns a result, what went wrong or "", and the last pre-activation,
-    or None if the weights have changed since. The layer's output then flows on to the next layers.
+    on its present input. It returns a result, what went wrong or "", and whether the weights are
+    still those of the last run, whose output then flows on to the next layers.
     `prepare(planned)` is called for every unit before the run, and before anything is changed.
 
     Variables that no visit was for (seeds, states) are as before when the sweep ends, and all
@@ -180,14 +180,14 @@ class _Sweep:
         if planned is None:
             return original(*args, **kwargs)
 
-        def run() -> Any:
-            with shadow(layer, **planned.unit.off):
-                return original(*args, **kwargs)
+        outputs: list[Any] = []
 
-        output = self._visit(planned, run)
-        if output is None or planned.unit.off:
-            return original(*args, **kwargs)
-        return output
+        def run() -> Any:
+            with received(layer, planned.unit.activation) as given:
+                outputs[:] = [original(*args, **kwargs)]
+            return (given or outputs)[-1]
+
+        return outputs[0] if self._visit(planned, run) else original(*args, **kwargs)
 
     def _recurrent(self, layer: Any, original: Any, *args: Any, **kwargs: Any) -> Any:
         sequence = (*args, *kwargs.values())[0]
@@ -211,7 +211,7 @@ class _Sweep:
             layer.layer(ops.reshape(sequence, (-1, *sequence.shape[2:])))
         return original(*args, **kwargs)
 
-    def _visit(self, planned: Planned, run: Run) -> Any:
+    def _visit(self, planned: Planned, run: Run) -> bool:
         variables = [kernel.variable for kernel in planned.unit.kernels]
         name = type(planned.unit.layer).__name__
         self.advance()
@@ -219,14 +219,14 @@ class _Sweep:
         variables += [] if bias is None else [bias]
         self.touched.update(map(id, variables))
         try:
-            result, trouble, output = self.visit(planned, run)
+            result, trouble, current = self.visit(planned, run)
         except Skip as skip:
             for variable in variables:
                 assign(variable, self.saved[id(variable)][1])
             self.stops.append(Stop(planned.path, name, reason=str(skip)))
-            return None
+            return False
         self.stops.append(Stop(planned.path, name, result, trouble))
-        return output
+        return current
 
     def left(self, variables: list[Any]) -> list[Stop]:
         """Layers that have no unit, those whose unit never ran, and variables made by the run."""

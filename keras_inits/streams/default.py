@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import keras
@@ -145,8 +146,11 @@ class DefaultStream(Stream):
             raise checks.value_error("DefaultStream", "index", expected, index)
         index = index and tuple(slice(int(part.start), int(part.stop)) for part in index)
         key = self._hash.copy()
-        key.update(bencode(law, dtype, shape))
+        key.update(_name(law, dtype, shape))
         return fill(key, shape, dtype, bits, kernel, index)
+
+
+_name = lru_cache(maxsize=1024)(bencode)
 
 
 def _fits(index: Any, shape: tuple[int, ...]) -> bool:

@@ -13,7 +13,6 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import numpy as np
 
@@ -32,7 +31,8 @@ Kernel = Callable[[np.ndarray, np.ndarray], object]
 
 # Generators and the room for a tile's words that are not in use: memory anew would cost a draw as
 # much again. A thread, and whatever interrupts it, has its own for as long as it works on a tile.
-_spare: list[tuple[np.random.SFC64, np.ndarray]] = []
+Spare = tuple[np.random.SFC64, np.ndarray]
+_spare: list[Spare] = []
 
 
 def bencode(*items: str | int | Sequence[str | int]) -> bytes:
@@ -57,8 +57,7 @@ def tile_shape(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(extents)
 
 
-@contextmanager
-def raw_words(key: hashlib._Hash, tile: int, count: int) -> Iterator[np.ndarray]:
+def raw_words(spare: Spare, key: hashlib._Hash, tile: int, count: int) -> np.ndarray:
     """`count` 64-bit words of the SFC64 generator that belongs to a tile.
 
     Its counter starts at tile * 2^32 and moves by one a word, so that no two tiles of a tensor ever
@@ -67,24 +66,17 @@ def raw_words(key: hashlib._Hash, tile: int, count: int) -> Iterator[np.ndarray]
     digest = key.copy()
     digest.update(b"i%de" % tile)
     state = digest.digest()[:24] + (tile << 32).to_bytes(8, "little")
-    try:
-        generator, room = _spare.pop()
-    except IndexError:
-        generator, room = np.random.SFC64(0), np.empty(TILE, np.uint64)
-    try:
-        if compiled:
-            compiled.sfc64(state, room[:count])
-            yield room[:count]
-        else:
-            generator.state = {
-                "bit_generator": "SFC64",
-                "state": {"state": np.frombuffer(state, "<u8").astype(np.uint64, copy=False)},
-                "has_uint32": 0,
-                "uinteger": 0,
-            }
-            yield generator.random_raw(count)
-    finally:
-        _spare.append((generator, room))
+    generator, room = spare
+    if compiled:
+        compiled.sfc64(state, room[:count])
+        return room[:count]
+    generator.state = {
+        "bit_generator": "SFC64",
+        "state": {"state": np.frombuffer(state, "<u8").astype(np.uint64, copy=False)},
+        "has_uint32": 0,
+        "uinteger": 0,
+    }
+    return generator.random_raw(count)
 
 
 def address(array: np.ndarray) -> int:
@@ -96,8 +88,7 @@ def empty(shape: Sequence[int], dtype: str) -> np.ndarray:
     """An uninitialised array that starts at a multiple of ALIGNMENT bytes."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     buffer = np.empty(size + ALIGNMENT, np.uint8)
-    start = -address(buffer) % ALIGNMENT
-    return buffer[start : start + size].view(dtype).reshape(shape)
+    return np.ndarray(shape, dtype, buffer, -address(buffer) % ALIGNMENT)
 
 
 def thread_count() -> int:
@@ -142,10 +133,16 @@ def _overlapping(shape: Sequence[int], block: Box) -> Iterator[tuple[int, Box]]:
 
 def _draw(key: hashlib._Hash, tile: int, bits: int, kernel: Kernel, out: np.ndarray) -> None:
     """Fill `out` from a tile's words: unsigned integers of `bits` bits, the least significant first."""
-    with raw_words(key, tile, -(-out.size * bits // 64)) as words:
-        words = words.astype("<u8", copy=False)
+    try:
+        spare = _spare.pop()
+    except IndexError:
+        spare = np.random.SFC64(0), np.empty(TILE, np.uint64)
+    try:
+        words = raw_words(spare, key, tile, -(-out.size * bits // 64)).astype("<u8", copy=False)
         each = words.view(f"<u{bits // 8}")[: out.size] if bits >= 8 else words.view(np.uint8)
         kernel(each, out)
+    finally:
+        _spare.append(spare)
 
 
 def _within(part: Box, box: Box) -> Box:
@@ -192,17 +189,21 @@ def fill(
         _draw(key, 0, bits, kernel, out)
         return out
     tiles = list(_overlapping(shape, block))
-    threads = min(thread_count(), len(tiles)) if len(tiles) > 1 else 1
+    threads = thread_count() if len(tiles) > 1 else 1
+    left = iter(tiles)
 
-    def work(part: Sequence[tuple[int, Box]]) -> None:
-        for tile in part:
+    def work() -> None:
+        for tile in left:
             _fill_tile(key, bits, kernel, tile, block, out)
 
-    if threads < 2:
-        work(tiles)
-    else:  # a few parts a thread, so that a slow one does not hold up the rest
-        size = max(1, len(tiles) // (4 * threads))
-        parts = [tiles[start : start + size] for start in range(0, len(tiles), size)]
-        for _ in _pool(threads).map(work, parts):
+    # This thread takes its share, so that a few tiles are done before another wakes up.
+    helpers = [_pool(threads - 1).submit(work) for _ in range(min(threads, len(tiles)) - 1)]
+    try:
+        work()
+    finally:
+        for _ in left:  # where this thread was interrupted
             pass
+        for helper in helpers:
+            if not helper.cancel():
+                helper.result()
     return out
