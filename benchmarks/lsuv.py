@@ -21,7 +21,7 @@ from keras_inits.streams import DefaultStream
 SAMPLES, DEPTH, REPEATS = 256, 50, 5
 
 
-def dense(depth: int, width: int = 512) -> keras.Model:
+def dense(depth: int, width: int) -> keras.Model:
     steps = [L.Dense(width, activation="relu") for _ in range(depth)]
     return keras.Sequential([keras.Input((width,)), *steps])
 
@@ -76,7 +76,8 @@ def main() -> None:
     print(f"{keras.backend.backend()}, Keras {keras.__version__}, {SAMPLES} samples\n")
     print("| network | one run | draws alone | lsuv | lsuv over 3 runs |\n|---|---|---|---|---|")
     measure(f"{DEPTH} Conv2D(32, 3) on 16 x 16", convolutional(DEPTH))
-    measure(f"{DEPTH} Dense(512)", dense(DEPTH))
+    for width in (64, 512):
+        measure(f"{DEPTH} Dense({width})", dense(DEPTH, width))
     times = {d: measure(f"{d} Conv2D(16, 3)", convolutional(d, 16)) for d in (10, 20, 40, 80)}
     print("\ntime a layer:", ", ".join(f"{d}: {1000 * t / d:.1f} ms" for d, t in times.items()))
 

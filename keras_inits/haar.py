@@ -56,9 +56,8 @@ def haar(rows: int, cols: int, stream: Stream, dtype: str = "float32") -> np.nda
 def _panel(drawn: np.ndarray, start: int, n: int, cols: int) -> np.ndarray:
     """The vectors from `start` on as the rows of a matrix, zero below its diagonal."""
     v = np.zeros((n, cols - start), drawn.dtype)
-    for i, row in enumerate(v, start):
-        first = i * cols - i * (i - 1) // 2
-        row[i - start :] = drawn[first : first + cols - i]
+    first, size = start * cols - start * (start - 1) // 2, v.size - n * (n - 1) // 2
+    v[np.arange(cols - start) >= np.arange(n)[:, None]] = drawn[first : first + size]
     return v
 
 

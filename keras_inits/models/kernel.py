@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.schemes.orthogonal import Orthogonal
+from keras_inits.schemes.orthogonal import orthogonal
 from keras_inits.streams import Stream
 
 
@@ -68,7 +68,6 @@ def _haar(count: int, rows: int, columns: int, dtype: str, stream: Stream) -> np
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors.reshape(count, rows, columns)
     if count == 1:
-        return Orthogonal().draw((rows, columns), stream, dtype)[None]
-    return np.stack(
-        [Orthogonal().draw((rows, columns), stream.child(i), dtype) for i in range(count)]
-    )
+        return orthogonal((rows, columns), 1.0, dtype, stream)[None]
+    each = [stream.child(i) for i in range(count)]
+    return np.stack([orthogonal((rows, columns), 1.0, dtype, one) for one in each])

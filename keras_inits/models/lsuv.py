@@ -138,4 +138,6 @@ def moments(y: Any) -> Moments:
         return float(ops.mean(y)), float(ops.std(y))
     flat = ops.convert_to_numpy(y).ravel()
     with np.errstate(all="ignore"):
-        return float(flat.mean()), float(flat.std())
+        mean = flat.mean()
+        flat = flat - mean
+        return float(mean), math.sqrt(np.square(flat, out=flat).mean())

@@ -228,9 +228,10 @@ def _activation(layer: Any) -> Callable[..., Any] | None:
 
 def pre_activation(y: Any) -> Any:
     """What `run` gave, in at least float32."""
-    if not ops.is_tensor(y) or not _is_float(y):
+    dtype = keras.backend.standardize_dtype(y.dtype) if ops.is_tensor(y) else ""
+    if "float" not in dtype:
         raise Skip("its output is not one tensor of floats; left as it was")
-    return y if keras.backend.standardize_dtype(y.dtype) == "float64" else ops.cast(y, "float32")
+    return y if dtype in ("float32", "float64") else ops.cast(y, "float32")
 
 
 def alive(mean: Any, std: Any) -> Any:
