@@ -31,7 +31,7 @@ def test_values_and_dtype(shape, dtype):
     np.testing.assert_array_equal(read(keras.ops.cast(tensor, "float32")), expected)
 
 
-# A copy of little is what JAX does fastest.
+# On JAX small arrays are copied, which is faster there.
 @pytest.mark.parametrize("shape", [(300, 301)] + [(2, 3)] * (BACKEND != "jax"))
 def test_draws_are_not_copied(shape):
     array = DefaultStream(0).normal(shape)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
 from conftest import to_numpy
 from keras import layers as L
 
+from keras_inits.models.hold import symbolic
 from keras_inits.models.lsuv import lsuv, moments
+from keras_inits.models.units import units
 from keras_inits.schemes.orthogonal import Orthogonal
 from keras_inits.streams import DefaultStream
 
@@ -108,44 +112,99 @@ def test_equals_a_slow_direct_implementation(target):
 
 
 class Counted(L.Dense):
-    """Counts how often it runs on data."""
-
-    runs = 0
+    """A layer of one's own, of which nothing is known but that it has an activation."""
 
     def call(self, inputs):
-        type(self).runs += keras.ops.is_tensor(inputs)
         return super().call(inputs)
 
 
-def test_layer_runs_grow_linearly_with_depth():
-    runs = {}
+@pytest.fixture
+def runs(monkeypatch):
+    """How often a Dense ran on data."""
+    count, call = [], L.Dense.call
+
+    def counted(self, inputs):
+        count.extend([1] * keras.ops.is_tensor(inputs))
+        return call(self, inputs)
+
+    monkeypatch.setattr(L.Dense, "call", counted)
+    return count
+
+
+def test_layer_runs_grow_linearly_with_depth(runs):
     for depth in (10, 20, 40, 80):
-        steps = [Counted(8, activation="relu") for _ in range(depth)]
+        steps = [L.Dense(8, activation="relu") for _ in range(depth)]
         model = keras.Sequential([keras.Input((8,)), *steps])
-        Counted.runs = 0
+        runs.clear()
         report = lsuv(model, batch(8), seed=0, progress=False)
         assert not report.problems
-        runs[depth] = Counted.runs
-        measured = sum(row.iterations + 1 for row in report.rows)
-        assert measured == Counted.runs <= 2 * depth
-    assert runs[80] - runs[40] <= 1.1 * 2 * (runs[40] - runs[20])
+        assert len(runs) == sum(row.iterations + 1 for row in report.rows) <= 2 * depth
 
 
-class AfterActivation(L.Dense):
-    """What it hands to its activation is not what it returns without one."""
+@pytest.mark.parametrize("activation", [None, "relu"])
+def test_a_layer_of_ones_own_runs_once_more_to_activate(activation, runs):
+    model = keras.Sequential([keras.Input((8,)), Counted(8, activation), Counted(8, activation)])
+    runs.clear()
+    report = lsuv(model, batch(8), seed=0, progress=False)
+    assert len(runs) == sum(row.iterations + 1 + bool(activation) for row in report.rows)
+
+
+class Seen(L.Layer):
+    """Keeps what it last got."""
 
     def call(self, inputs):
-        return 3 * super().call(inputs) + 1
+        if not symbolic(inputs):
+            self.last = to_numpy(inputs)
+        return inputs
 
 
-@pytest.mark.parametrize("activation", [None, "relu", L.LeakyReLU(0.5)])
-def test_the_pre_activation_is_what_the_activation_receives(activation):
+class OfOnesOwn(L.Dense):
+    def call(self, inputs):
+        return 3 * super().call(keras.ops.relu(inputs)) + 1
+
+
+FLOWS = [
+    (L.Dense(4, "softmax"), (8,)),
+    (L.Dense(4, L.LeakyReLU(0.5)), (8,)),
+    (L.EinsumDense("abc,cd->abd", (None, 4), activation="tanh"), (3, 8)),
+    (L.Conv1D(4, 3, activation="relu"), (9, 8)),
+    (L.Conv2D(4, 3, activation="relu"), (7, 7, 2)),
+    (L.Conv3D(4, 2, activation="relu"), (3, 4, 4, 2)),
+    (L.Conv1DTranspose(4, 3, activation="relu"), (9, 8)),
+    (L.Conv2DTranspose(4, 3, activation="relu"), (5, 5, 2)),
+    (L.Conv3DTranspose(4, 2, activation="relu"), (3, 3, 3, 2)),
+    (L.DepthwiseConv1D(3, activation="relu"), (9, 4)),
+    (L.DepthwiseConv2D(3, activation="relu"), (7, 7, 2)),
+    (L.SeparableConv1D(4, 3, activation="relu"), (9, 4)),
+    (L.SeparableConv2D(4, 3, activation="relu"), (7, 7, 2)),
+    (OfOnesOwn(4, "relu"), (8,)),
+    (L.TimeDistributed(L.Dense(4, "relu")), (3, 8)),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape"), FLOWS, ids=lambda x: getattr(x, "name", None))
+def test_what_flows_on_is_the_output_with_the_weights_at_last(layer, shape):
+    seen, x = Seen(), batch(*shape)
+    model = keras.Sequential(
+        [keras.Input(shape), type(layer).from_config(layer.get_config()), seen]
+    )
+    assert not lsuv(model, x, seed=0, progress=False).problems
+    np.testing.assert_array_equal(seen.last, to_numpy(model.layers[0](x)))
+
+
+def test_every_layer_with_an_activation_that_keras_has_is_among_these():
+    tested = {type(layer) for layer, _ in FLOWS}
+    known = {cls for cls in units.registry if "activation" in inspect.signature(cls).parameters}
+    assert known <= tested
+
+
+@pytest.mark.parametrize("scale", [1e-23, 1e20])
+def test_a_layer_with_tiny_or_huge_inputs_is_alive(scale):
+    model = keras.Sequential([keras.Input((8,)), L.Dense(8)])
     x = batch(8)
-    model = keras.Sequential([keras.Input((8,)), AfterActivation(8, activation)])
-    row = lsuv(model, x, seed=0, progress=False).rows[0]
-    y = x @ keras.ops.convert_to_numpy(model.layers[0].kernel)
-    assert row.std_after == pytest.approx(np.std(y), rel=1e-5)
-    assert np.std(y) == pytest.approx(1, abs=0.05)
+    report = lsuv(model, x * np.float32(scale), seed=0, progress=False)
+    assert report.rows[0].std_before == pytest.approx(scale * x.std(), rel=0.5)
+    assert report.rows[0].std_after == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize("small", [0, 2**20])
@@ -172,16 +231,16 @@ def test_several_inputs(form):
     np.testing.assert_allclose(into @ weights(model.get_layer("head")), out, atol=1e-4)
 
 
-def test_shared_layers_take_the_data_of_their_first_call():
-    shared = Counted(6, name="shared")
+def test_shared_layers_take_the_data_of_their_first_call(runs):
+    shared = L.Dense(6, name="shared")
     inputs = keras.Input((6,))
     once = shared(inputs)
     model = keras.Model(inputs, shared(L.ReLU()(once)))
-    Counted.runs = 0
+    runs.clear()
     x = batch(6)
     report = lsuv(model, x, seed=0, progress=False)
     (row,) = report.rows
-    assert Counted.runs == row.iterations + 2
+    assert len(runs) == row.iterations + 2
     assert abs((x @ weights(shared)).std() - 1) <= 0.05
 
 

@@ -29,24 +29,10 @@ def shadow(layer: Any, **attributes: Any) -> Iterator[None]:
 
 
 @contextmanager
-def received(layer: Any, activation: Callable[..., Any] | None) -> Iterator[list[Any]]:
-    """What the layer hands to its activation, while it runs as ever."""
-    given: list[Any] = []
-
-    def watched(y: Any) -> Any:
-        given.append(y)
-        return activation(y)  # type: ignore[misc]
-
-    with shadow(layer, **({"activation": watched} if activation else {})):
-        yield given
-
-
-@contextmanager
 def saved(variables: Iterable[Any], touched: set[int]) -> Iterator[dict[int, tuple[Any, Any]]]:
     """Puts back every variable on an error, and those not in `touched` in any case."""
-    # JAX's arrays never change; the others' are written over in place.
-    kept = (lambda value: value) if keras.backend.backend() == "jax" else ops.copy
-    values = {id(v): (v, kept(v.value)) for v in variables}
+    jax = keras.backend.backend() == "jax"  # its arrays never change: no copy is needed
+    values = {id(v): (v, v.value if jax else ops.copy(v.value)) for v in variables}
     try:
         yield values
     except BaseException:
@@ -54,7 +40,7 @@ def saved(variables: Iterable[Any], touched: set[int]) -> Iterator[dict[int, tup
         raise
     finally:
         for key, (variable, value) in values.items():
-            if key not in touched:
+            if key not in touched and not (jax and value.is_deleted()):  # as training does
                 variable.assign(value)
 
 

@@ -139,5 +139,8 @@ def moments(y: Any) -> Moments:
     flat = ops.convert_to_numpy(y).ravel()
     with np.errstate(all="ignore"):
         mean = flat.mean()
-        flat = flat - mean
-        return float(mean), math.sqrt(np.square(flat, out=flat).mean())
+        apart = flat - mean
+        std = math.sqrt(np.square(apart, out=apart).mean())
+        if not 1e-18 < std < 1e18:  # the squares leave the range of float32
+            std = float(flat.std(dtype=np.float64))
+    return float(mean), std

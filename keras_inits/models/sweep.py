@@ -19,7 +19,7 @@ from typing import Any
 import keras
 
 from keras_inits.models.batch import shapes
-from keras_inits.models.hold import assign, eager, received, saved, shadow, symbolic
+from keras_inits.models.hold import assign, eager, saved, shadow, symbolic
 from keras_inits.models.units import (
     Skip,
     Unit,
@@ -71,9 +71,8 @@ def sweep(
     still those of the last run, whose output then flows on to the next layers.
     `prepare(planned)` is called for every unit before the run, and before anything is changed.
 
-    Variables that no visit was for (seeds, states) are as before when the sweep ends, and all
-    variables when it fails. Returns the layers with weights: visited ones in execution order, then
-    the others with the reason.
+    Variables that no visit was for (seeds, states) are as before when the sweep ends, and all when
+    it fails. Returns the layers with weights: visited ones as they ran, then the others, and why.
     """
     state = _Sweep(visit)
     found = walk(model, owner).slots
@@ -180,14 +179,16 @@ class _Sweep:
         if planned is None:
             return original(*args, **kwargs)
 
-        outputs: list[Any] = []
+        unit, last = planned.unit, [None]
 
         def run() -> Any:
-            with received(layer, planned.unit.activation) as given:
-                outputs[:] = [original(*args, **kwargs)]
-            return (given or outputs)[-1]
+            with shadow(layer, **unit.off):
+                last[0] = original(*args, **kwargs)
+            return last[0]
 
-        return outputs[0] if self._visit(planned, run) else original(*args, **kwargs)
+        if not self._visit(planned, run) or (unit.off and not unit.activates_last(original)):
+            return original(*args, **kwargs)
+        return layer.activation(last[0]) if unit.off else last[0]
 
     def _recurrent(self, layer: Any, original: Any, *args: Any, **kwargs: Any) -> Any:
         sequence = (*args, *kwargs.values())[0]
@@ -212,11 +213,11 @@ class _Sweep:
         return original(*args, **kwargs)
 
     def _visit(self, planned: Planned, run: Run) -> bool:
+        bias = planned.unit.bias
         variables = [kernel.variable for kernel in planned.unit.kernels]
+        variables += [] if bias is None else [bias]
         name = type(planned.unit.layer).__name__
         self.advance()
-        bias = planned.unit.bias
-        variables += [] if bias is None else [bias]
         self.touched.update(map(id, variables))
         try:
             result, trouble, current = self.visit(planned, run)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Any
 
@@ -25,20 +25,25 @@ class Skip(Exception):
 class Unit:
     """What a sweep scales at once: the last of `kernels`, until the pre-activation fits.
 
-    The pre-activation is what the layer hands to its `activation`, or its output where that is
-    None; `channels` are the axes of it that number the units.
+    `off` are the layer's attributes to take off while the pre-activation is measured, `channels`
+    the axes of the pre-activation that number the units.
     """
 
     layer: keras.layers.Layer
     kernels: tuple[Kernel, ...]
     bias: keras.Variable | None = None
     channels: tuple[int, ...] = (-1,)
-    activation: Callable[..., Any] | None = None
+    off: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def kernel(self) -> Kernel:
         """The one that takes the factor."""
         return self.kernels[-1]
+
+    def activates_last(self, call: Any) -> bool:
+        """Whether `call` is that of one of Keras's layers, which activate what they would return."""
+        cls: Any = type(self.layer)
+        return cls in units.registry and getattr(call, "__func__", None) is cls.call
 
 
 @singledispatch
@@ -56,7 +61,7 @@ def units(layer: keras.layers.Layer, own: list[keras.Variable]) -> Unit | str | 
         return f"owns several weight matrices ({names}); left as they were"
     bias: Any = getattr(layer, "bias", None)
     bias = bias if any(bias is v and len(v.shape) == 1 for v in own) else None
-    return Unit(layer, (Kernel(matrices[0]),), bias, activation=_activation(layer))
+    return Unit(layer, (Kernel(matrices[0]),), bias, off=_activation(layer))
 
 
 def unknown(layer: keras.layers.Layer, own: list[keras.Variable]) -> str | None:
@@ -221,9 +226,11 @@ def _channels(layer: Any) -> tuple[int, ...]:
     return (1,) if getattr(layer, "data_format", None) == "channels_first" else (-1,)
 
 
-def _activation(layer: Any) -> Callable[..., Any] | None:
+def _activation(layer: Any) -> dict[str, Any]:
     activation = getattr(layer, "activation", None)
-    return activation if callable(activation) else None
+    if not callable(activation) or activation is keras.activations.linear:
+        return {}
+    return {"activation": keras.activations.linear}
 
 
 def pre_activation(y: Any) -> Any:

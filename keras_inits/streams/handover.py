@@ -1,4 +1,4 @@
-"""From a NumPy array to a tensor of the backend, without a copy where the backend allows it."""
+"""From a NumPy array to a tensor of the backend, without a copy where that takes less time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def to_tensor(array: np.ndarray) -> Any:
     if backend == "jax":
         import jax
 
-        # The former copies, which for little takes less time than the latter's preparations.
+        # asarray copies, which takes less time for a small array than device_put's preparations.
         return (jax.numpy.asarray if array.nbytes < 2**18 else jax.device_put)(array)
     if array.dtype in (np.float32, np.float64):
         if backend == "torch":

@@ -197,11 +197,13 @@ def fill(
             _fill_tile(key, bits, kernel, tile, block, out)
 
     # This thread takes its share, so that a few tiles are done before another wakes up.
-    helpers = [_pool(threads - 1).submit(work) for _ in range(min(threads, len(tiles)) - 1)]
+    helpers = []
     try:
+        for _ in range(min(threads, len(tiles)) - 1):
+            helpers.append(_pool(threads - 1).submit(work))
         work()
     finally:
-        for _ in left:  # where this thread was interrupted
+        for _ in left:  # there are some after an error: nobody needs them now
             pass
         for helper in helpers:
             if not helper.cancel():
