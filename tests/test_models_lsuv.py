@@ -111,7 +111,7 @@ def test_equals_a_slow_direct_implementation(target):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-class Counted(L.Dense):
+class Derived(L.Dense):
     """A layer of one's own, of which nothing is known but that it has an activation."""
 
     def call(self, inputs):
@@ -143,7 +143,7 @@ def test_layer_runs_grow_linearly_with_depth(runs):
 
 @pytest.mark.parametrize("activation", [None, "relu"])
 def test_a_layer_of_ones_own_runs_once_more_to_activate(activation, runs):
-    model = keras.Sequential([keras.Input((8,)), Counted(8, activation), Counted(8, activation)])
+    model = keras.Sequential([keras.Input((8,)), Derived(8, activation), Derived(8, activation)])
     runs.clear()
     report = lsuv(model, batch(8), seed=0, progress=False)
     assert len(runs) == sum(row.iterations + 1 + bool(activation) for row in report.rows)

@@ -117,6 +117,7 @@ def test_a_shard_of_an_empty_tensor_is_empty() -> None:
     assert fill(None).shape == (0, 8)
 
 
+@pytest.mark.once
 def test_mirrored_strategy() -> None:
     require("tensorflow")
     assert python(MIRRORED, KERAS_BACKEND="tensorflow").splitlines()[-1] == "equal"

@@ -40,7 +40,8 @@ def saved(variables: Iterable[Any], touched: set[int]) -> Iterator[dict[int, tup
         raise
     finally:
         for key, (variable, value) in values.items():
-            if key not in touched and not (jax and value.is_deleted()):  # as training does
+            # What another thread trains meanwhile is deleted on JAX, and cannot be put back.
+            if key not in touched and not (jax and value.is_deleted()):
                 variable.assign(value)
 
 

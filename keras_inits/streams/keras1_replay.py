@@ -14,7 +14,7 @@ from keras_inits.streams import philox
 from keras_inits.streams.stream import Index, Stream
 
 _DTYPES = ("float16", "float32", "float64")
-# The graph's seed in TensorFlow 1 (tensorflow.python.framework.random_seed.DEFAULT_GRAPH_SEED).
+# TensorFlow 1 seeds a graph with DEFAULT_GRAPH_SEED of its module random_seed.
 _GRAPH_SEED = 87654321
 
 
