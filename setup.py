@@ -18,8 +18,8 @@ STABLE = not sysconfig.get_config_var("Py_GIL_DISABLED")
 setup(
     ext_modules=[
         Extension(
-            "keras_inits.streams._kernels",
-            ["keras_inits/streams/_kernels.c"],
+            "keras_inits.streams.default._kernels",
+            ["keras_inits/streams/default/_kernels.c"],
             extra_compile_args=FLAGS,
             py_limited_api=STABLE,
             optional=True,

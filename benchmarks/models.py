@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from keras_inits.models.initialize import initialize
-from keras_inits.models.walk import walk
+from keras_inits.models.variables.walk import walk
 
 REPEATS = 5
 

@@ -1,10 +1,11 @@
 """Weight initialization for Keras 3; importing it registers every scheme with Keras."""
 
-from keras_inits import compat as _compat
+from keras_inits import host as _host
 from keras_inits import keras1
 from keras_inits.fans import compute_fans
+from keras_inits.fans import einsum_axes as _einsum_axes
 from keras_inits.gains import gain
-from keras_inits.legacy.files import legacy_load_model
+from keras_inits.legacy.keras2.files import legacy_load_model
 from keras_inits.legacy.scope import legacy_scope
 from keras_inits.models.data_dependent import data_dependent
 from keras_inits.models.initialize import initialize
@@ -93,4 +94,4 @@ __all__ = [
     "names",
 ]
 
-_compat.give_einsum_axes()
+_host.give_einsum_axes(VarianceScaling, _einsum_axes)

@@ -1,6 +1,8 @@
 """Keras 1.2.2's initializations, with its fans, defaults and laws, and rules from its models."""
 
-from keras_inits.legacy.keras1 import (
+from keras_inits.legacy.keras1.fans import fans
+from keras_inits.legacy.keras1.rules import rules
+from keras_inits.legacy.keras1.schemes import (
     GlorotNormal,
     GlorotUniform,
     HeNormal,
@@ -13,8 +15,6 @@ from keras_inits.legacy.keras1 import (
     Uniform,
     Zero,
 )
-from keras_inits.legacy.keras1_fans import fans
-from keras_inits.legacy.rules import rules
 
 __all__ = [
     "GlorotNormal",

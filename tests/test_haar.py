@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from keras_inits.haar import haar
 from keras_inits.streams import DefaultStream
+from keras_inits.streams.default.haar import haar
 
 pytestmark = pytest.mark.once
 

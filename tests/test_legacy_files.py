@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from conftest import to_numpy
 
-from keras_inits.legacy.files import legacy_load_model
-from keras_inits.legacy.layers import hard_sigmoid, upgrade_model
+from keras_inits.legacy.keras2.files import legacy_load_model
+from keras_inits.legacy.keras2.layers import hard_sigmoid, upgrade_model
 
 DATA = Path(__file__).parent / "data"
 FILES = sorted((*DATA.glob("keras2/*.h5"), *DATA.glob("tf1/*.h5")))

@@ -14,7 +14,7 @@ from conftest import to_numpy
 from scipy import stats
 
 from keras_inits import keras1
-from keras_inits.legacy.keras1 import NAMES
+from keras_inits.legacy.keras1.schemes import NAMES
 from keras_inits.registry import CATALOGUE
 from keras_inits.streams import Keras1Stream
 

@@ -13,7 +13,7 @@ import pytest
 
 from keras_inits import keras1
 from keras_inits.models.initialize import initialize
-from keras_inits.models.walk import walk
+from keras_inits.models.variables.walk import walk
 from keras_inits.streams import Stream
 
 DATA = Path(__file__).parent / "data" / "keras1"

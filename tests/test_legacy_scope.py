@@ -14,9 +14,9 @@ import pytest
 from conftest import to_numpy
 
 from keras_inits import keras1
-from keras_inits.legacy.keras1 import NAMES
+from keras_inits.legacy.keras1.schemes import NAMES
+from keras_inits.legacy.keras2.initializers import ERAS, SPELLINGS, era_of, upgrade_initializer
 from keras_inits.legacy.scope import legacy_scope
-from keras_inits.legacy.upgrade import ERAS, SPELLINGS, era_of, upgrade_initializer
 
 DATA = Path(__file__).parent / "data"
 LATER = ("keras2.0", "keras2", "tf1")

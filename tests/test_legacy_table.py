@@ -111,7 +111,7 @@ def test_jax_rows(meaning: Meaning) -> None:
 
 @pytest.mark.once
 def test_every_keras_string_has_its_rows() -> None:
-    from keras_inits.legacy.keras1 import NAMES
+    from keras_inits.legacy.keras1.schemes import NAMES
 
     by_period = {p: {m.name for m in KERAS if m.period == p} for p in PERIODS}
     assert by_period["keras1"] == set(NAMES)

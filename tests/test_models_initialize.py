@@ -11,9 +11,9 @@ import pytest
 from conftest import to_numpy
 from keras import layers as L
 
-from keras_inits.legacy import keras1
+from keras_inits.legacy.keras1 import schemes as keras1
 from keras_inits.models.initialize import initialize
-from keras_inits.models.walk import walk
+from keras_inits.models.variables.walk import walk
 from keras_inits.schemes.constant import Constant
 from keras_inits.schemes.recurrent import ForgetGateBias
 from keras_inits.schemes.uniform_normal import Normal

@@ -10,9 +10,9 @@ import pytest
 from conftest import to_numpy
 from keras import layers as L
 
-from keras_inits.models.hold import symbolic
+from keras_inits.models.flow.guards import symbolic
 from keras_inits.models.lsuv import lsuv, moments
-from keras_inits.models.units import units
+from keras_inits.models.weights.scalable import units
 from keras_inits.schemes.orthogonal import Orthogonal
 from keras_inits.streams import DefaultStream
 

@@ -12,7 +12,7 @@ from keras import layers as L
 from scipy import stats
 
 from keras_inits.models.initialize import initialize
-from keras_inits.models.walk import walk
+from keras_inits.models.variables.walk import walk
 from keras_inits.streams import TorchStream
 
 SAMPLES = 100_000

@@ -10,7 +10,7 @@ from keras import layers as L
 
 from keras_inits.models.initialize import initialize
 from keras_inits.models.lsuv import lsuv
-from keras_inits.models.walk import STATE_ROLES, walk
+from keras_inits.models.variables.walk import STATE_ROLES, walk
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,8 @@ from conftest import to_numpy
 from keras import layers as L
 
 from keras_inits.models.initialize import initialize
-from keras_inits.models.structure import Structure, structure_of
-from keras_inits.models.walk import walk
+from keras_inits.models.variables.walk import walk
+from keras_inits.models.weights.geometry import Structure, structure_of
 from keras_inits.schemes.orthogonal import Orthogonal
 from keras_inits.schemes.recurrent import Gated
 from keras_inits.schemes.variance_scaling import VarianceScaling

@@ -15,9 +15,9 @@ from scipy import integrate, optimize
 import keras_inits as ki
 from keras_inits import plots
 from keras_inits.compare import DEFAULT, Comparison, Row
-from keras_inits.models.report import Panel, Report
 from keras_inits.plots.learning import spread
 from keras_inits.plots.style import line_style
+from keras_inits.reports.report import Panel, Report
 
 pytestmark = pytest.mark.once
 

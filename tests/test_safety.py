@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import keras_inits as ki
 from keras_inits import keras1
-from keras_inits.legacy import files
-from keras_inits.legacy.upgrade import ERAS, SPELLINGS, upgrade_initializer
+from keras_inits.legacy.keras2 import files
+from keras_inits.legacy.keras2.initializers import ERAS, SPELLINGS, upgrade_initializer
 from keras_inits.registry import CATALOGUE
 
 pytestmark = pytest.mark.once

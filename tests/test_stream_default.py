@@ -16,7 +16,9 @@ import stream_reference
 from conftest import python
 from scipy import special, stats
 
-from keras_inits.streams import DefaultStream, laws, quantile, tiles
+from keras_inits.streams import DefaultStream
+from keras_inits.streams.default import kernels as laws
+from keras_inits.streams.default import quantile, tiles
 
 pytestmark = pytest.mark.once
 

@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_inits.streams import Keras1Stream, philox
+from keras_inits.streams import Keras1Stream
+from keras_inits.streams.keras1 import philox
 
 pytestmark = pytest.mark.once
 

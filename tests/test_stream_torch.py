@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from keras_inits.streams import TorchStream
-from keras_inits.streams.fused import fma
+from keras_inits.streams.torch.fused import fma
 
 pytestmark = pytest.mark.once
 

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import keras
 
 from keras_inits import checks
-from keras_inits.legacy.keras1 import NAMES as KERAS1_NAMES
-from keras_inits.legacy.upgrade import ERAS, SPELLINGS, upgrade_initializer
+from keras_inits.legacy.keras1.schemes import NAMES as KERAS1_NAMES
+from keras_inits.legacy.keras2.initializers import ERAS, SPELLINGS, upgrade_initializer
 
 
 class _Reader(keras.initializers.Initializer):

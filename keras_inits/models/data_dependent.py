@@ -9,11 +9,11 @@ import keras
 import numpy as np
 
 from keras_inits import checks
-from keras_inits.models.batch import batch_of
-from keras_inits.models.hold import assign, read
-from keras_inits.models.report import Panel, Report
-from keras_inits.models.sweep import Planned, Run, sweep, worth_telling
-from keras_inits.models.units import Skip, alive, pre_activation
+from keras_inits.models.flow.batch import batch_of
+from keras_inits.models.flow.guards import assign, read
+from keras_inits.models.flow.visit import Planned, Run, sweep, worth_telling
+from keras_inits.models.weights.scalable import Skip, alive, pre_activation
+from keras_inits.reports.report import Panel, Report
 
 ops = keras.ops
 

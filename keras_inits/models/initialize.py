@@ -12,12 +12,12 @@ import numpy as np
 
 from keras_inits import checks
 from keras_inits.base import check_seed
-from keras_inits.models.assignment import assign, fresh_slots
-from keras_inits.models.choices import START, Choice, choose
-from keras_inits.models.own import as_scheme, draw, expected_std, fitted, label
-from keras_inits.models.presets_keras1 import in_order
-from keras_inits.models.report import Panel, Problem, Report
-from keras_inits.models.walk import Slot, walk
+from keras_inits.models.choice.choose import START, Choice, choose
+from keras_inits.models.choice.keras1 import in_order
+from keras_inits.models.variables.assign import assign, fresh_slots
+from keras_inits.models.variables.walk import Slot, walk
+from keras_inits.models.weights.adapt import as_scheme, draw, expected_std, fitted, label
+from keras_inits.reports.report import Panel, Problem, Report
 from keras_inits.schemes.variance_scaling import VarianceScaling
 from keras_inits.streams import DefaultStream, Keras1Stream, Stream, TorchStream
 

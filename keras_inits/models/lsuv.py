@@ -11,11 +11,11 @@ import numpy as np
 
 from keras_inits import checks
 from keras_inits.base import check_seed
-from keras_inits.models.batch import batch_of
-from keras_inits.models.hold import assign
-from keras_inits.models.report import Panel, Report
-from keras_inits.models.sweep import Planned, Run, sweep, worth_telling
-from keras_inits.models.units import alive, pre_activation
+from keras_inits.models.flow.batch import batch_of
+from keras_inits.models.flow.guards import assign
+from keras_inits.models.flow.visit import Planned, Run, sweep, worth_telling
+from keras_inits.models.weights.scalable import alive, pre_activation
+from keras_inits.reports.report import Panel, Report
 from keras_inits.schemes.orthogonal import Orthogonal
 
 ops = keras.ops

@@ -13,15 +13,15 @@ import keras
 import numpy as np
 
 from keras_inits.base import signature_names
-from keras_inits.models.configs import (
+from keras_inits.configs import (
     LAMBDA,
     UNREGISTERED,
     first_line,
     node_problem,
     outermost,
 )
-from keras_inits.models.rebuild import sublayers
-from keras_inits.models.report import Problem, Report
+from keras_inits.models.variables.origin import sublayers
+from keras_inits.reports.report import Problem, Report
 
 #: Characters of JSON beyond which a config holds data that belongs with the weights.
 LARGEST_CONFIG = 50_000

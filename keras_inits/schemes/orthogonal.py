@@ -10,9 +10,9 @@ import numpy as np
 
 from keras_inits import checks
 from keras_inits.base import Scheme, check_seed
-from keras_inits.haar import haar
 from keras_inits.registry import register
 from keras_inits.streams import Stream
+from keras_inits.streams.default.haar import haar
 from keras_inits.streams.stream import Index
 
 

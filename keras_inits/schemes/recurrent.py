@@ -12,7 +12,7 @@ from keras_inits import checks
 from keras_inits.base import Scheme, check_seed
 from keras_inits.registry import get, register
 from keras_inits.streams import Stream
-from keras_inits.streams.quantile import log64
+from keras_inits.streams.default.quantile import log64
 from keras_inits.streams.stream import Index
 
 

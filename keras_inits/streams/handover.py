@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.streams.tiles import ALIGNMENT, address
+from keras_inits.streams.default.tiles import ALIGNMENT, address
 
 
 def to_tensor(array: np.ndarray) -> Any:

@@ -9,7 +9,7 @@ import keras
 import ml_dtypes
 import numpy as np
 
-from keras_inits.streams.bounds import inside
+from keras_inits.streams.default.bounds import inside
 from keras_inits.streams.handover import to_tensor
 from keras_inits.streams.stream import Index
 

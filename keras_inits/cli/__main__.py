@@ -1,0 +1,7 @@
+"""`python -m keras_inits.cli`."""
+
+import sys
+
+from keras_inits.cli import main
+
+sys.exit(main())

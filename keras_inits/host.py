@@ -1,0 +1,42 @@
+"""What depends on the release of Keras."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+
+def give_einsum_axes(
+    family: type, einsum_axes: Callable[[str], tuple[list[int], list[int]]]
+) -> None:
+    """Have EinsumDense tell schemes of `family` its kernel's axes, where Keras does not.
+
+    Keras does since 3.15. Before, its EinsumDense (and so MultiHeadAttention, which is made of
+    them) takes a kernel (inputs, heads, size) for a convolution's, whose fans are wrong. Layers
+    with any other initializer are left as they are.
+    """
+    if "input_axes" in inspect.signature(keras.initializers.VarianceScaling).parameters:
+        return
+    original = keras.layers.EinsumDense.build
+    if hasattr(original, "__wrapped__"):
+        return
+
+    @functools.wraps(original)
+    def build(self: Any, *args: Any, **kwargs: Any) -> Any:
+        scheme = self.kernel_initializer
+        if not isinstance(scheme, family) or scheme.input_axes is not None:
+            return original(self, *args, **kwargs)
+        inputs, outputs = einsum_axes(self.equation)
+        config = scheme.get_config() | {"input_axes": inputs, "output_axes": outputs}
+        # The live seed, not its config: a generator or a replay goes on where it is.
+        self.kernel_initializer = type(scheme).from_config(config | {"seed": scheme.seed})
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            self.kernel_initializer = scheme
+
+    keras.layers.EinsumDense.build = build

@@ -1,0 +1,1 @@
+"""Keras 1: its schemes, its fans, and its models' JSON."""

@@ -1,0 +1,1 @@
+"""Keras 2 and tf.keras: their initializers, layers and files."""

@@ -1,0 +1,1 @@
+"""What each variable of a model takes."""

@@ -1,0 +1,157 @@
+"""Which initializer each variable of a model takes: ordered rules, the first match wins."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from keras_inits import checks
+from keras_inits.models.variables.walk import STATE_ROLES, Slot
+from keras_inits.registry import get
+
+#: Roles that a Layer class alone does not stand for: name them as (class, role).
+BESIDES_WEIGHTS = STATE_ROLES | {
+    "bias",
+    "gamma",
+    "beta",
+    "scale",
+    "moving_mean",
+    "moving_variance",
+    "vector_u",
+}
+
+Pattern = str | type | tuple[type, str]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`initializer` for the variables that `pattern` names; None leaves them as they are.
+
+    An `exact` one already has its fans; the layer's structure changes nothing.
+    """
+
+    pattern: Pattern
+    initializer: Any
+    exact: bool = False
+
+    def matches(self, slot: Slot) -> bool:
+        """Whether the pattern names the variable.
+
+        A string is a regular expression, found anywhere in the path. A Layer class stands for the
+        weights of such layers and of those inside them, without biases, scales, statistics,
+        states and integers (all of them where the rule leaves them as they are). (class, role)
+        names one kind of variable; `(keras.layers.Layer, role)` those of every layer.
+        """
+        if isinstance(self.pattern, str):
+            return re.search(self.pattern, slot.path) is not None
+        cls, role = self.pattern if isinstance(self.pattern, tuple) else (self.pattern, None)
+        if not any(isinstance(layer, cls) for layer in slot.layers):
+            return False
+        if role is None:
+            is_weight = slot.role not in BESIDES_WEIGHTS and "float" in slot.dtype
+            return self.initializer is None or is_weight
+        return slot.role == role
+
+    @property
+    def name(self) -> str:
+        if isinstance(self.pattern, str):
+            return repr(self.pattern)
+        cls, *role = self.pattern if isinstance(self.pattern, tuple) else (self.pattern,)
+        return " ".join([cls.__name__, *role])
+
+
+def parse_rules(rules: Any) -> list[Rule]:
+    """Rules from a dict or from pairs, checked."""
+    expected = "None, a preset's name, a dict or (pattern, initializer) pairs"
+    if isinstance(rules, Mapping):
+        pairs = list(rules.items())
+    elif isinstance(rules, (str, bytes)) or not isinstance(rules, Iterable):
+        raise checks.type_error("initialize", "rules", expected, rules)
+    else:
+        pairs = list(rules)
+    if not pairs:
+        raise checks.value_error("initialize", "rules", f"{expected}, not empty", rules)
+    for pair in pairs:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise checks.type_error("initialize", "rules", f"{expected}; one of them is not", pair)
+    return [Rule(_pattern(pattern), _initializer(identifier)) for pattern, identifier in pairs]
+
+
+def _pattern(pattern: Any) -> Pattern:
+    expected = "a regular expression, a Layer class or (Layer class, role)"
+    cls, role = pattern if isinstance(pattern, tuple) and len(pattern) == 2 else (pattern, "")
+    if isinstance(cls, type) and issubclass(cls, keras.layers.Layer) and isinstance(role, str):
+        return pattern
+    if not isinstance(pattern, str):
+        raise checks.type_error("initialize", "a rule's pattern", expected, pattern)
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(
+            f"initialize: a rule's pattern must be {expected}, got {pattern!r}: {error}"
+        ) from error
+    return pattern
+
+
+def _initializer(identifier: Any) -> Any:
+    expected = "an initializer, a string, a config or None"
+    if identifier is None:
+        return None
+    try:
+        found = get(identifier)
+    except ValueError as error:
+        if isinstance(identifier, str):
+            raise
+        raise checks.type_error(
+            "initialize", "a rule's initializer", expected, identifier
+        ) from error
+    if not callable(found):
+        raise checks.type_error("initialize", "a rule's initializer", expected, identifier)
+    return found
+
+
+def first_matches(rules: list[Rule], slots: list[Slot]) -> list[Rule | None]:
+    """The first rule that matches each variable, or None; a rule that matches none is an error."""
+    matched: set[int] = set()
+    chosen: list[Rule | None] = []
+    for slot in slots:
+        fitting = [i for i, rule in enumerate(rules) if rule.matches(slot)]
+        matched.update(fitting)
+        chosen.append(rules[fitting[0]] if fitting else None)
+    for i, rule in enumerate(rules):
+        if i not in matched:
+            raise ValueError(_matches_nothing(rule, slots))
+    return chosen
+
+
+def _matches_nothing(rule: Rule, slots: list[Slot]) -> str:
+    says = f"initialize: rule {rule.name} matches no variable of the model"
+    if isinstance(rule.pattern, str):
+        nearest = _nearest(rule.pattern, [slot.path for slot in slots])
+        return f"{says}; did you mean {', '.join(nearest)}?"
+    cls = rule.pattern[0] if isinstance(rule.pattern, tuple) else rule.pattern
+    inside = [slot for slot in slots if any(isinstance(layer, cls) for layer in slot.layers)]
+    if inside:
+        named = dict.fromkeys(f"({cls.__name__}, {slot.role!r})" for slot in inside)
+        return f"{says}; did you mean {', '.join(named)}?"
+    present = dict.fromkeys(type(layer).__name__ for slot in slots for layer in slot.layers)
+    first = difflib.get_close_matches(cls.__name__, present, n=3, cutoff=0.6)
+    return f"{says}; its layers are {', '.join(dict.fromkeys([*first, *present]))}"
+
+
+def _nearest(pattern: str, paths: list[str], count: int = 5) -> list[str]:
+    """The paths most like the pattern, or like it in some part."""
+    plain = re.sub(r"[\\^$.*+?()\[\]{}|]", "", pattern)
+
+    def likeness(path: str) -> float:
+        names = path.split("/")
+        ends = {"/".join(names[i:]) for i in range(len(names))}
+        parts = {*names, *ends, path.rsplit("/", 1)[0]}
+        return max(difflib.SequenceMatcher(None, plain, part).ratio() for part in parts)
+
+    return sorted(paths, key=likeness, reverse=True)[:count]

@@ -1,0 +1,218 @@
+"""Every variable of a built model, with its path, role, layer and initializer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from typing import Any
+
+import keras
+
+from keras_inits.models.variables.origin import recover, sublayers
+
+_ROLES = {"seed_generator_state": "seed_state", "rnn_state": "state"}
+#: Roles of variables that hold no weights: they have a start, not a law.
+STATE_ROLES = frozenset({"seed_state", "state"})
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """One variable of a model.
+
+    `path` names it within the model: the names of the layers down to it, with automatic numbers
+    counted anew among the layers of one parent (`dense_17` is `dense` where it is the first), so
+    that it is the same whenever the same model is built. `role` is what it is to its layer
+    (`kernel`, `bias`, `moving_mean`, `seed_state`, ...). `initializer` is the one that made it, or
+    None, and then `reason` says why it is not known.
+    """
+
+    variable: Any
+    path: str
+    role: str
+    layers: tuple[keras.Layer, ...]
+    initializer: Any = None
+    reason: str = ""
+
+    @property
+    def layer(self) -> keras.Layer:
+        """The layer that owns the variable; `layers` has also those around it, outermost first."""
+        return self.layers[-1]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.variable.shape)
+
+    @property
+    def dtype(self) -> str:
+        return keras.backend.standardize_dtype(self.variable.dtype)
+
+
+@dataclass
+class Walk:
+    """What `walk` found: `slots` in the order in which the layers are built, and `problems`."""
+
+    slots: list[Slot] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(self.slots)
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+
+def walk(model: keras.Layer, owner: str = "walk") -> Walk:
+    """Every variable of a built model, each once; shared layers under the first path to them.
+
+    Also the states of stateful RNNs, which Keras does not count among a layer's variables.
+
+    `problems` lists, as (path, reason), each variable whose initializer is not known, each variable
+    whose layer cannot be reached and each layer without variables because it is not built.
+
+    Raises TypeError for what is not a Keras model or layer, ValueError for one that is not built or
+    has no variables; the messages begin with `owner`, the function that was called.
+    """
+    if not isinstance(model, keras.layers.Layer):
+        raise TypeError(f"{owner}: model must be a Keras model, got {type(model).__name__}")
+    variables = model.variables
+    if not variables and not model.built:
+        raise ValueError(
+            f"{owner}: model must be built (call it on a batch or use build()), got {model.name!r}, "
+            "which is not"
+        )
+    if not variables:
+        raise ValueError(f"{owner}: model must have weights, got {model.name!r}, which has none")
+    found = Walk()
+    seen: set[int] = set()
+    _visit(model, variables, (), (), found, seen)
+    for variable in variables:
+        if id(variable) not in seen:
+            found.slots.append(Slot(variable, variable.path, role_of(variable), (model,)))
+            found.problems.append((variable.path, "its layer is in no attribute of the model"))
+    return found
+
+
+def role_of(variable: Any) -> str:
+    """What a variable is to its layer: its name, without an automatic number."""
+    name, _ = _parse(variable.name, _stem(variable))
+    return _ROLES.get(name, name)
+
+
+def _visit(
+    layer: keras.Layer,
+    variables: list[Any],
+    parents: tuple[keras.Layer, ...],
+    names: tuple[str, ...],
+    found: Walk,
+    seen: set[int],
+) -> None:
+    if id(layer) in seen:
+        return
+    seen.add(id(layer))
+    chain = (*parents, layer)
+    held = sublayers(layer)
+    owners = children(layer, variables, held)
+    inside = [child for child, _ in owners]
+    below = {id(v) for _, own in owners for v in own}
+    mine = {id(v): v for v in [*variables, *_rnn_states(layer)]}
+    own = [v for key, v in mine.items() if key not in below and key not in seen]
+    seen.update(map(id, own))
+    _add_own(own, chain, names, found)
+    segments = renumbered((child.name, _stem(child)) for child in inside)
+    for (child, theirs), segment in zip(owners, segments, strict=True):
+        _visit(child, theirs, chain, (*names, segment), found, seen)
+    empty = [c for c in held if not c.built and id(c) not in seen and not c.variables]
+    seen.update(map(id, empty))
+    unbuilt = [c for c in empty if type(c).build is not keras.layers.Layer.build]
+    numbered = renumbered((child.name, _stem(child)) for child in (*inside, *unbuilt))
+    # The paths of what is built do not count what is not: names that meet are told apart.
+    told_apart = renumbered((name, "") for name in (*segments, *numbered[len(inside) :]))
+    for name in told_apart[len(inside) :]:
+        found.problems.append(("/".join((*names, name)), "not built: it has no variables yet"))
+
+
+def _rnn_states(layer: keras.Layer) -> list[Any]:
+    """What a stateful RNN remembers: Keras keeps it out of the layer's variables."""
+    if not (isinstance(layer, keras.layers.RNN) and layer.stateful):
+        return []
+    return [v for v in keras.tree.flatten(layer.states) if isinstance(v, keras.Variable)]
+
+
+def _add_own(
+    own: list[Any], chain: tuple[keras.Layer, ...], names: tuple[str, ...], found: Walk
+) -> None:
+    weights = [v for v in own if role_of(v) not in STATE_ROLES]
+    recovered = dict(zip(map(id, weights), recover(chain[-1], weights), strict=True))
+    automatic = ((v.name, _stem(v)) for v in own)
+    for variable, name in zip(own, renumbered(automatic), strict=True):
+        path = "/".join((*names, name))
+        initializer, reason = recovered.get(id(variable), (None, ""))
+        found.slots.append(Slot(variable, path, role_of(variable), chain, initializer, reason))
+        if reason:
+            found.problems.append((path, reason))
+
+
+def children(
+    layer: keras.Layer, variables: list[Any], held: list[keras.Layer]
+) -> list[tuple[keras.Layer, list[Any]]]:
+    """Of the layers `held`, those directly inside that own some of `variables`, in their order.
+
+    Each with its variables, which Keras gathers anew at every question.
+    """
+    position = {id(v): i for i, v in enumerate(variables)}
+    listed = list(layer.layers) if isinstance(layer, keras.Model) else []
+    chosen: list[tuple[int, keras.Layer, list[Any]]] = []
+    covered: set[int] = set()
+    for child in {id(child): child for child in (*listed, *held)}.values():
+        own = child.variables
+        # A Sequential also holds the functional model that it makes of its layers.
+        new = any(id(v) not in covered for v in own)
+        if new and all(id(v) in position for v in own):
+            chosen.append((min(position[id(v)] for v in own), child, own))
+            covered.update(map(id, own))
+    return [(child, own) for _, child, own in sorted(chosen, key=lambda entry: entry[0])]
+
+
+def renumbered(names: Iterable[tuple[str, str]]) -> list[str]:
+    """Names with Keras's automatic numbers counted anew, in their order; equal ones told apart.
+
+    `names` are pairs of a name and the stem that an automatic name of the object would have.
+
+    >>> renumbered([("dense_17", "dense"), ("head", "dense"), ("dense_21", "dense")])
+    ['dense', 'head', 'dense_1']
+    """
+    parsed = [_parse(name, stem) for name, stem in names]
+    numbers: dict[str, set[int]] = {}
+    for stem, number in parsed:
+        if number is not None:
+            numbers.setdefault(stem, set()).add(number)
+    times: dict[str, int] = {}
+    result = []
+    for stem, number in parsed:
+        rank = 0 if number is None else sorted(numbers[stem]).index(number)
+        name = f"{stem}_{rank}" if rank else stem
+        times[name] = times.get(name, 0) + 1
+        result.append(name if times[name] == 1 else f"{name}#{times[name]}")
+    return result
+
+
+@lru_cache(4096)
+def _parse(name: str, stem: str) -> tuple[str, int | None]:
+    # Bidirectional puts forward_ and backward_ before the name of the layer that it wraps.
+    match = re.fullmatch(rf"((?:forward_|backward_)?{re.escape(stem)})(?:_(\d+))?", name)
+    if match is None:
+        return name, None
+    return match[1].removeprefix("jax_"), int(match[2] or 0)
+
+
+def _stem(thing: Any) -> str:
+    """The name that Keras gives an object of this class, without the number."""
+    return _snake_case(type(thing).__name__)
+
+
+@cache
+def _snake_case(name: str) -> str:
+    words = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub("([a-z])([A-Z])", r"\1_\2", words).lower()

@@ -1,0 +1,1 @@
+"""How a layer uses a weight."""

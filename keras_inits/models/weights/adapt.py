@@ -1,0 +1,196 @@
+"""Any initializer as a scheme of ours, fitted to the layer that uses the weight, and drawn."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits.base import Scheme
+from keras_inits.models.weights.geometry import Structure
+from keras_inits.schemes.constant import Constant, Identity, One, Zero
+from keras_inits.schemes.orthogonal import Orthogonal
+from keras_inits.schemes.recurrent import Gated
+from keras_inits.schemes.uniform_normal import (
+    Normal,
+    RandomNormal,
+    RandomUniform,
+    TruncatedNormal,
+    Uniform,
+)
+from keras_inits.schemes.variance_scaling import VarianceScaling
+from keras_inits.streams import Stream
+
+_KERAS = keras.initializers
+_SAME_LAW: dict[type, Callable[[Any], Scheme]] = {
+    _KERAS.Zeros: lambda k: Zero(),
+    _KERAS.Ones: lambda k: One(),
+    _KERAS.RandomNormal: lambda k: RandomNormal(k.mean, k.stddev),
+    _KERAS.RandomUniform: lambda k: RandomUniform(k.minval, k.maxval),
+    _KERAS.TruncatedNormal: lambda k: TruncatedNormal(k.mean, k.stddev),
+    _KERAS.Orthogonal: lambda k: Orthogonal(k.gain),
+    _KERAS.Identity: lambda k: Identity(k.gain),
+    **{
+        getattr(_KERAS, name): lambda k: VarianceScaling(
+            k.scale,
+            k.mode,
+            k.distribution,
+            input_axes=getattr(k, "input_axes", None),
+            output_axes=getattr(k, "output_axes", None),
+        )
+        for name in (
+            "VarianceScaling",
+            *(f"{who}{law}" for who in ("Glorot", "He", "Lecun") for law in ("Normal", "Uniform")),
+        )
+    },
+}
+
+
+def as_scheme(initializer: Any) -> Any:
+    """The scheme of the same law for an initializer of Keras's own, without its seed; else itself."""
+    same = _SAME_LAW.get(type(initializer))
+    if same is not None:
+        return same(initializer)
+    if type(initializer) is _KERAS.Constant and np.ndim(initializer.value) == 0:
+        return Constant(float(initializer.value))
+    for name in ("initializer", "value") if isinstance(initializer, Scheme) else ():
+        inner = getattr(initializer, name, None)
+        if (own := as_scheme(inner)) is not inner:
+            initializer = copy.copy(initializer)
+            setattr(initializer, name, own)
+    return initializer
+
+
+def fitted(scheme: Any, structure: Structure | None, role: str) -> Any:
+    """The scheme with the layer's fans, one draw a gate. Axes that it was given itself prevail."""
+    if structure is None or not isinstance(scheme, Scheme):
+        return scheme
+    scheme = _with_fans(scheme, structure)
+    if structure.gates > 1 and role != "bias" and scheme.random and not isinstance(scheme, Gated):
+        return Gated(scheme, structure.gates)
+    return scheme
+
+
+def _with_fans(scheme: Any, structure: Structure) -> Any:
+    if isinstance(scheme, VarianceScaling):
+        if scheme.input_axes is not None:
+            return scheme
+        return scheme.with_fans(structure.fan_in, structure.fan_out)
+    inner = getattr(scheme, "initializer", None)
+    if isinstance(inner, Scheme) and (new := _with_fans(inner, structure)) is not inner:
+        scheme = copy.copy(scheme)
+        scheme.initializer = new
+    return scheme
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Entries for one variable; `problem` says what could not be promised about them."""
+
+    values: np.ndarray
+    problem: str = ""
+
+
+def draw(
+    initializer: Any,
+    shape: tuple[int, ...],
+    dtype: str,
+    stream: Stream,
+    structure: Structure | None = None,
+) -> Draw:
+    """Entries of `initializer` from `stream`, as a NumPy array of `dtype`."""
+    if not isinstance(initializer, Scheme):
+        return _draw_foreign(initializer, shape, dtype, stream)
+    inner = initializer.initializer if isinstance(initializer, Gated) else initializer
+    if isinstance(inner, Orthogonal) and structure is not None and structure.axes is not None:
+        return Draw(_draw_as_matrix(initializer, shape, dtype, stream, structure.axes))
+    return Draw(initializer.draw(shape, stream, dtype))
+
+
+def _draw_as_matrix(
+    scheme: Scheme,
+    shape: tuple[int, ...],
+    dtype: str,
+    stream: Stream,
+    axes: tuple[tuple[int, ...], tuple[int, ...]],
+) -> np.ndarray:
+    """Each map from inputs to outputs drawn as the matrix that it is, then put on the kernel's axes."""
+    inputs, outputs = axes
+    repeats = tuple(axis for axis in range(len(shape)) if axis not in (*inputs, *outputs))
+    count, rows, columns = (
+        math.prod(shape[axis] for axis in group) for group in (repeats, inputs, outputs)
+    )
+    maps = [scheme.draw((rows, columns), stream.child("map", i), dtype) for i in range(count)]
+    order = (*repeats, *inputs, *outputs)
+    return np.stack(maps).reshape([shape[a] for a in order]).transpose(np.argsort(order))
+
+
+def _draw_foreign(initializer: Any, shape: tuple[int, ...], dtype: str, stream: Stream) -> Draw:
+    config = initializer.get_config() if hasattr(initializer, "get_config") else {}
+    problem = ""
+    if isinstance(config, dict) and "seed" in config and hasattr(type(initializer), "from_config"):
+        seed = int(stream.integers((), 2**31 - 1))
+        initializer = type(initializer).from_config({**config, "seed": seed})
+        values = _call(initializer, shape, dtype)
+    else:
+        values, again = (_call(initializer, shape, dtype) for _ in range(2))
+        if not np.array_equal(values, again, equal_nan=True):
+            problem = "its initializer takes no seed: other values at every run"
+        elif np.unique(values).size > 1 and not _is_keras(initializer):
+            problem = "its initializer takes no seed: the same values at every run"
+    return Draw(values, problem)
+
+
+def _call(initializer: Any, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    values = np.asarray(keras.ops.convert_to_numpy(initializer(shape, dtype=dtype)))
+    if values.shape != shape:
+        raise ValueError(f"the initializer gave values of shape {values.shape}")
+    return values
+
+
+def _is_keras(initializer: Any) -> bool:
+    return type(initializer).__module__.split(".")[0] == "keras"
+
+
+def label(initializer: Any) -> str:
+    """How a report names an initializer."""
+    if isinstance(initializer, Scheme):
+        return repr(as_scheme(initializer))
+    return getattr(initializer, "__name__", type(initializer).__name__)
+
+
+def expected_std(initializer: Any, shape: tuple[int, ...]) -> float | None:
+    """The standard deviation of the law, where it is known."""
+    if isinstance(initializer, (Zero, One, Constant)):
+        return 0.0
+    if isinstance(initializer, (Normal, Uniform)):
+        return initializer.scale / (math.sqrt(3.0) if isinstance(initializer, Uniform) else 1.0)
+    if isinstance(initializer, RandomUniform):
+        return (initializer.maxval - initializer.minval) / math.sqrt(12.0)
+    if isinstance(initializer, RandomNormal):
+        return float(initializer.stddev)
+    if isinstance(initializer, TruncatedNormal):
+        return initializer.stddev * _truncated_std(initializer.low, initializer.high)
+    if isinstance(initializer, Gated):
+        block = (*shape[:-1], shape[-1] // initializer.gates)
+        return expected_std(initializer.initializer, block)
+    if isinstance(initializer, Orthogonal):
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        return abs(initializer.gain) / math.sqrt(max(rows, columns, 1))
+    if isinstance(initializer, VarianceScaling):
+        return initializer.stddev(shape)
+    return None
+
+
+def _truncated_std(low: float, high: float) -> float:
+    def pdf(z: float) -> float:
+        return math.exp(-z * z / 2.0) / math.sqrt(2.0 * math.pi)
+
+    mass = (math.erf(high / math.sqrt(2.0)) - math.erf(low / math.sqrt(2.0))) / 2.0
+    mean = (pdf(low) - pdf(high)) / mass
+    return math.sqrt(max(0.0, 1.0 + (low * pdf(low) - high * pdf(high)) / mass - mean**2))

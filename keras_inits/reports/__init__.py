@@ -1,0 +1,1 @@
+"""What a function on a whole model returns: rows that print, export and plot."""

@@ -1,0 +1,208 @@
+"""The laws of the default stream: a tile's bits into its numbers.
+
+Each function takes the flat array of a tile's unsigned integers and the array of the tile's shape
+that it fills; the arithmetic up to the last step is done in scratch that fits a processor's cache.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+
+from keras_inits.streams.default import bounds, quantile, tiles
+from keras_inits.streams.default.tiles import Kernel
+
+INNER_BOUND = 2.0  # float32 draws within take the fast path, if wide enough for its 24 bits
+INNER_MASS = 0.25
+TAIL_BOUND = 1.7  # beyond, the law is drawn from the tail's probability
+SMALLEST = 2.0**-54
+_INNER32, _CENTRE32, _TAIL32 = map(
+    quantile.packed, (quantile.INNER32, quantile.CENTRE32, quantile.TAIL32)
+)
+
+
+def inward(low: float, high: float, dtype: str) -> tuple[np.floating, np.floating]:
+    """The least and the greatest number of `dtype` in [low, high], or the one nearest to low."""
+    least, greatest = bounds.inside(low, dtype, up=True), bounds.inside(high, dtype, up=False)
+    if least <= greatest:
+        return least, greatest
+    nearest = np.dtype(dtype).type(low)
+    return nearest, nearest
+
+
+def _finish(
+    z: np.ndarray,
+    mean: float,
+    stddev: float,
+    limits: tuple[np.floating, np.floating] | None,
+    out: np.ndarray,
+) -> None:
+    """out = mean + stddev z in z's precision, rounded to out's, within limits; `z` is used up."""
+    z = z.reshape(out.shape)
+    if not mean and limits is None:
+        np.multiply(z, stddev, out=out)
+        return
+    np.multiply(z, stddev, out=z)
+    if mean:
+        np.add(z, mean, out=z)
+    if limits is None:
+        out[...] = z
+    else:
+        np.clip(z.astype(out.dtype, copy=False), *limits, out=out)
+
+
+@functools.lru_cache
+def uniform(low: float, high: float, dtype: str) -> Kernel:
+    """low + (high - low) k / 2^24, k of 24 bits, in float32; of 53 bits in float64."""
+    kind = np.dtype(dtype).type
+    width, digits = (32, 24) if dtype == "float32" else (64, 53)
+    least, greatest = inward(low, high, dtype)
+    step = kind((high - low) * 2.0**-digits)
+    leaves = kind(2**digits - 1) * step + least > greatest  # by rounding
+
+    def kernel(bits: np.ndarray, out: np.ndarray) -> None:
+        if tiles.compiled and kind is np.float32:
+            tiles.compiled.uniform32(bits, step, least, greatest)
+            out[...] = bits.view(kind).reshape(out.shape)
+            return
+        np.right_shift(bits, bits.dtype.type(width - digits), out=bits)
+        np.multiply(bits.reshape(out.shape), step, out=out, dtype=kind, casting="same_kind")
+        np.add(out, least, out=out)
+        if leaves:
+            np.minimum(out, greatest, out=out)
+
+    return kernel
+
+
+def normal(mean: float, stddev: float, dtype: str) -> Kernel:
+    """mean + stddev z, z the normal quantile of 32 bits in float32, 53 in float64."""
+    if dtype == "float64":
+        return functools.partial(_normal64, mean, stddev)
+    line = np.float32(2.0**-31), np.float32(0.0), quantile.EDGE32
+    return functools.partial(_single, quantile.CENTRE32, _CENTRE32, line, mean, stddev, None)
+
+
+def _single(
+    form: tuple[quantile.Numbers, quantile.Numbers, quantile.Numbers],
+    packed: bytes,
+    line: tuple[np.floating, np.floating, np.floating],
+    mean: float,
+    stddev: float,
+    limits: tuple[np.floating, np.floating] | None,
+    bits: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """out = mean + stddev z in single, z the quantile at x = step k + shift.
+
+    `form` serves up to x^2 = edge, the tail beyond; `line` is (step, shift, edge).
+    """
+    step, shift, edge = line
+    if tiles.compiled:
+        # Adding -0 changes no number: there is nothing to add.
+        law = step, shift or -0.0, edge, mean or -0.0, stddev, *(limits or (-math.inf, math.inf))
+        tiles.compiled.normal32(bits, packed, _TAIL32, *law)
+        out[...] = bits.view(np.float32).reshape(out.shape)
+        return
+    k = bits.view(np.int32)
+    x, square, z, scratch = np.empty((4, k.size), np.float32)
+    np.multiply(k, step, out=x, dtype=np.float32, casting="same_kind")
+    if shift:
+        np.add(x, shift, out=x)
+    quantile.centre(form, x, square, z, scratch)
+    if edge < 1:
+        rest = np.flatnonzero(square > edge)
+        k = k[rest]
+        r = (k ^ (k >> 31)) ^ np.int32(2**31 - 1)
+        z[rest] = np.copysign(quantile.tail32(r), x[rest])
+    _finish(z, mean, stddev, limits, out)
+
+
+def _normal64(mean: float, stddev: float, bits: np.ndarray, out: np.ndarray) -> None:
+    _finish(_quantile64(_signed(bits)), mean, stddev, None, out)
+
+
+def _signed(bits: np.ndarray) -> np.ndarray:
+    """Odd multiples of 2^-53 in (-1, 1)."""
+    x = (bits.view(np.int64) >> 11).astype(np.float64)
+    np.add(x, 0.5, out=x)
+    return np.multiply(x, 2.0**-52, out=x)
+
+
+def _quantile64(x: np.ndarray) -> np.ndarray:
+    """z with 2 P(Z < z) - 1 = x."""
+    square, z, scratch = np.empty((3, x.size))
+    quantile.centre(quantile.CENTRE64, x, square, z, scratch)
+    rest = np.flatnonzero(square > quantile.EDGE64)
+    if rest.size:
+        x = x[rest]
+        q = np.maximum(1.0 - np.abs(x), SMALLEST)
+        t = 2 * quantile.LN2 - 2.0 * quantile.log64(q)
+        z[rest] = np.copysign(quantile.tail64(t), x)
+    return z
+
+
+@functools.lru_cache
+def truncated_normal(
+    mean: float, stddev: float, low: float, high: float, dtype: str
+) -> tuple[Kernel, int]:
+    """mean + stddev z for low <= z <= high, and how many bits an entry takes."""
+    limits = inward(
+        mean + stddev * low if math.isfinite(low) else low,
+        mean + stddev * high if math.isfinite(high) else high,
+        dtype,
+    )
+    if low >= TAIL_BOUND or high <= -TAIL_BOUND:
+        sign = 1.0 if low > 0 else -1.0
+        near, far = (low, high) if low > 0 else (-high, -low)
+        level, mass = bounds.tail(near, far)
+        scale = sign * stddev
+
+        def tail(bits: np.ndarray, out: np.ndarray) -> None:
+            v = (bits >> np.uint64(11)).astype(np.float64)
+            np.multiply(v, -mass * 2.0**-53, out=v)
+            np.add(v, 1.0, out=v)
+            _finish(quantile.tail64(level - 2.0 * quantile.log64(v)), mean, scale, limits, out)
+
+        return tail, 64
+
+    middle, half = bounds.centred(low, high)
+    if dtype == "float32" and max(-low, high) <= INNER_BOUND and half >= INNER_MASS:
+        line = np.float32(half * 2.0**-31), np.float32(middle), np.float32(math.inf)
+        inner = quantile.INNER32, _INNER32, line
+        return functools.partial(_single, *inner, mean, stddev, limits), 32
+
+    def wide64(bits: np.ndarray, out: np.ndarray) -> None:
+        x = _signed(bits)
+        np.multiply(x, half, out=x)
+        np.add(x, middle, out=x)
+        _finish(_quantile64(x), mean, stddev, limits, out)
+
+    return wide64, 64
+
+
+def signs(bits: np.ndarray, out: np.ndarray) -> None:
+    """1 - 2 b, b the next bit, from the least significant on."""
+    b = np.unpackbits(bits, count=out.size, bitorder="little").view(np.int8)
+    out[...] = (1 - 2 * b).reshape(out.shape)
+
+
+def integers(high: int) -> Kernel:
+    """floor(high w / 2^64), w a 64-bit word: each value's probability is within 2^-64 of 1/high."""
+    mask, half = np.uint64(2**32 - 1), np.uint64(32)
+    high_low, high_high = np.uint64(high & 0xFFFFFFFF), np.uint64(high >> 32)
+
+    def kernel(bits: np.ndarray, out: np.ndarray) -> None:
+        low, top = bits & mask, bits >> half
+        middle = top * high_low + ((low * high_low) >> half)
+        carry = low * high_high + (middle & mask)
+        value = top * high_high + (middle >> half) + (carry >> half)
+        out[...] = value.reshape(out.shape)
+
+    return kernel
+
+
+def words(bits: np.ndarray, out: np.ndarray) -> None:
+    """The 64-bit words themselves."""
+    out[...] = bits.reshape(out.shape)

@@ -1,0 +1,211 @@
+"""Random bits addressed by tile, and tensors filled from them in parallel.
+
+A tensor is cut into boxes of at most TILE entries, each with a bit generator of its own, so that any
+block of the tensor is drawn by itself, by any thread, on any host.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from keras_inits.streams.stream import Index
+
+try:
+    from keras_inits.streams.default import _kernels as compiled  # type: ignore[attr-defined]
+except ImportError:  # it is built only where there is a compiler
+    compiled = None
+
+TILE = 2**17
+ALIGNMENT = 64  # bytes; what TensorFlow and JAX ask of an array that they take without a copy
+Box = tuple[slice, ...]
+# A kernel turns the flat array of a tile's bits into numbers in an array of the tile's shape.
+Kernel = Callable[[np.ndarray, np.ndarray], object]
+
+# Generators and the room for a tile's words that are not in use: memory anew would cost a draw as
+# much again. A thread, and whatever interrupts it, has its own for as long as it works on a tile.
+Spare = tuple[np.random.SFC64, np.ndarray]
+_spare: list[Spare] = []
+
+
+def bencode(*items: str | int | Sequence[str | int]) -> bytes:
+    """The items one after another in BitTorrent's encoding, which no other items share."""
+    text = ""
+    for item in items:
+        if isinstance(item, str):
+            text += f"{len(item.encode())}:{item}"
+        elif isinstance(item, int):
+            text += f"i{int(item)}e"
+        else:
+            text += f"l{bencode(*item).decode()}e"
+    return text.encode()
+
+
+def tile_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    """Halve the largest extent, rounding up, the first of equals, until TILE entries are left."""
+    extents = list(shape)
+    while math.prod(extents) > TILE:
+        axis = extents.index(max(extents))
+        extents[axis] = (extents[axis] + 1) // 2
+    return tuple(extents)
+
+
+def raw_words(spare: Spare, key: hashlib._Hash, tile: int, count: int) -> np.ndarray:
+    """`count` 64-bit words of the SFC64 generator that belongs to a tile.
+
+    Its counter starts at tile * 2^32 and moves by one a word, so that no two tiles of a tensor ever
+    meet in a state; the rest of its state is a hash of everything that names the tile.
+    """
+    digest = key.copy()
+    digest.update(b"i%de" % tile)
+    state = digest.digest()[:24] + (tile << 32).to_bytes(8, "little")
+    generator, room = spare
+    if compiled:
+        compiled.sfc64(state, room[:count])
+        return room[:count]
+    generator.state = {
+        "bit_generator": "SFC64",
+        "state": {"state": np.frombuffer(state, "<u8").astype(np.uint64, copy=False)},
+        "has_uint32": 0,
+        "uinteger": 0,
+    }
+    return generator.random_raw(count)
+
+
+def address(array: np.ndarray) -> int:
+    """Where the array's memory starts."""
+    return array.__array_interface__["data"][0]
+
+
+def empty(shape: Sequence[int], dtype: str) -> np.ndarray:
+    """An uninitialised array that starts at a multiple of ALIGNMENT bytes."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    buffer = np.empty(size + ALIGNMENT, np.uint8)
+    return np.ndarray(shape, dtype, buffer, -address(buffer) % ALIGNMENT)
+
+
+def thread_count() -> int:
+    """KERAS_INITS_THREADS where it is set, else the processors this process may use."""
+    text = os.environ.get("KERAS_INITS_THREADS", "")
+    if text:
+        if not text.isdecimal() or int(text) < 1:
+            raise ValueError(f"KERAS_INITS_THREADS must be an integer >= 1, got {text!r}")
+        return int(text)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@functools.lru_cache(maxsize=1)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="keras_inits")
+
+
+if hasattr(os, "register_at_fork"):  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def _overlapping(shape: Sequence[int], block: Box) -> Iterator[tuple[int, Box]]:
+    """Number (row-major) and box of each tile that has entries in the block."""
+    extents = tile_shape(shape)
+    grid = [-(-size // extent) for size, extent in zip(shape, extents, strict=True)]
+    spans = [
+        range(part.start // extent, -(-part.stop // extent)) if part.stop > part.start else ()
+        for part, extent in zip(block, extents, strict=True)
+    ]
+    for position in itertools.product(*spans):
+        number = 0
+        for place, size in zip(position, grid, strict=True):
+            number = number * size + place
+        box = tuple(
+            slice(place * extent, min((place + 1) * extent, size))
+            for place, extent, size in zip(position, extents, shape, strict=True)
+        )
+        yield number, box
+
+
+def _draw(key: hashlib._Hash, tile: int, bits: int, kernel: Kernel, out: np.ndarray) -> None:
+    """Fill `out` from a tile's words: unsigned integers of `bits` bits, the least significant first."""
+    try:
+        spare = _spare.pop()
+    except IndexError:
+        spare = np.random.SFC64(0), np.empty(TILE, np.uint64)
+    try:
+        words = raw_words(spare, key, tile, -(-out.size * bits // 64)).astype("<u8", copy=False)
+        each = words.view(f"<u{bits // 8}")[: out.size] if bits >= 8 else words.view(np.uint8)
+        kernel(each, out)
+    finally:
+        _spare.append(spare)
+
+
+def _within(part: Box, box: Box) -> Box:
+    """A part of a box, counted from the box's corner."""
+    return tuple(slice(p.start - b.start, p.stop - b.start) for p, b in zip(part, box, strict=True))
+
+
+def _fill_tile(
+    key: hashlib._Hash,
+    bits: int,
+    kernel: Kernel,
+    tile: tuple[int, Box],
+    block: Box,
+    out: np.ndarray,
+) -> None:
+    number, box = tile
+    sizes = tuple(side.stop - side.start for side in box)
+    shared = tuple(
+        slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(box, block, strict=True)
+    )
+    target = out[_within(shared, block)]
+    if target.shape == sizes:
+        _draw(key, number, bits, kernel, target)
+    else:
+        whole = np.empty(sizes, out.dtype)
+        _draw(key, number, bits, kernel, whole)
+        target[...] = whole[_within(shared, box)]
+
+
+def fill(
+    key: hashlib._Hash,
+    shape: Sequence[int],
+    dtype: str,
+    bits: int,
+    kernel: Kernel,
+    index: Index = None,
+) -> np.ndarray:
+    """The block `index` of a tensor whose entries `kernel` makes of `bits` bits each."""
+    block = tuple(slice(0, size) for size in shape) if index is None else index
+    out = empty([part.stop - part.start for part in block], dtype)
+    if not out.size:
+        return out
+    if not index and out.size <= TILE:
+        _draw(key, 0, bits, kernel, out)
+        return out
+    tiles = list(_overlapping(shape, block))
+    threads = thread_count() if len(tiles) > 1 else 1
+    left = iter(tiles)
+
+    def work() -> None:
+        for tile in left:
+            _fill_tile(key, bits, kernel, tile, block, out)
+
+    # This thread takes its share, so that a few tiles are done before another wakes up.
+    helpers = []
+    try:
+        for _ in range(min(threads, len(tiles)) - 1):
+            helpers.append(_pool(threads - 1).submit(work))
+        work()
+    finally:
+        for _ in left:  # there are some after an error: nobody needs them now
+            pass
+        for helper in helpers:
+            if not helper.cancel():
+                helper.result()
+    return out

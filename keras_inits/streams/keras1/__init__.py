@@ -1,0 +1,1 @@
+"""The numbers of Keras 1, replayed."""
