@@ -5,25 +5,19 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cache, lru_cache
 from typing import Any, ClassVar, Self
 
 import keras
+import ml_dtypes
 import numpy as np
 
-from keras_inits import checks
+from keras_inits import backend, checks
+from keras_inits.laws import Law
 from keras_inits.streams import DefaultStream, Stream
-from keras_inits.streams.placement import draw_dtype, held, narrow, numpy_dtype, place
+from keras_inits.streams.placement import draw_dtype, narrow, numpy_dtype, place
 from keras_inits.streams.stream import Index
-
-
-def _as_written(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Keep TensorFlow's AutoGraph from rewriting the method, and all it calls, in a tf.function."""
-    if keras.backend.backend() != "tensorflow":
-        return method
-    import tensorflow as tf
-
-    return tf.autograph.experimental.do_not_convert(method)
 
 
 def signature_names(cls: type) -> tuple[str, ...]:
@@ -34,8 +28,9 @@ def signature_names(cls: type) -> tuple[str, ...]:
 class Scheme(keras.initializers.Initializer):
     """A law for the entries of one weight tensor.
 
-    A subclass stores its checked arguments under their own names and writes `values`, a pure
-    function to a NumPy array. Its config is read from the constructor's signature.
+    A subclass stores its checked arguments under their own names; its config is read from the
+    constructor's signature. Where all entries are alike it writes `law`, and the base draws from it;
+    a structured one writes `values`, a pure function to a NumPy array.
 
     Calling a scheme, `scheme(shape, dtype=None, layout=None)`, returns a tensor of the backend.
     `dtype=None` is `keras.config.floatx()`. Entries are drawn in float32 (float64 for float64) and
@@ -54,17 +49,29 @@ class Scheme(keras.initializers.Initializer):
     #: Ranks of the shapes it accepts.
     min_rank: ClassVar[int] = 0
     max_rank: ClassVar[int | None] = None
-    #: Entries depend on their own position alone: a block can be drawn without the rest.
+    #: All entries have the law that `law` gives.
+    alike: ClassVar[bool] = True
+    #: A block can be drawn without the rest: an entry depends on its own position alone.
     elementwise: ClassVar[bool] = True
+    #: An entry that the dtype cannot hold is an error.
+    finite: ClassVar[bool] = True
     #: Arguments that the config leaves out.
     transient: ClassVar[tuple[str, ...]] = ()
 
     seed: Any = None
 
-    @_as_written
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "values" in vars(cls):  # a structured scheme, unless it says otherwise
+            cls.alike = vars(cls).get("alike", False)
+            cls.elementwise = vars(cls).get("elementwise", cls.alike)
+
+    @backend.without_autograph
     def __call__(self, shape: Sequence[int], dtype: Any = None, layout: Any = None) -> Any:
         dims = self.check_shape(shape)
-        name = held(self.check_dtype(dtype))
+        name = self.check_dtype(dtype)
+        if (kept := backend.backend_dtype(name)) != name:
+            name = self.check_dtype(kept)
         fill = self._filler(dims, name, self._stream() if self.random else None)
         return place(fill, dims, layout)
 
@@ -72,10 +79,13 @@ class Scheme(keras.initializers.Initializer):
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
     ) -> np.ndarray:
         """The entries as a NumPy array of `dtype` (float32 or float64), or the block at `index`."""
-        raise NotImplementedError(f"{type(self).__name__} must implement values()")
+        law = self.law(shape)
+        if law is None:
+            raise NotImplementedError(f"{type(self).__name__} must have a law or values")
+        return law.draw(stream, shape, dtype, index)
 
-    def support(self, shape: tuple[int, ...]) -> tuple[float, float] | None:
-        """Bounds that no entry leaves, or None."""
+    def law(self, shape: tuple[int, ...]) -> Law | None:
+        """The law of an entry taken at random from a tensor of this shape, or None if not known."""
         return None
 
     def draw(self, shape: Sequence[int], stream: Stream, dtype: Any = None) -> np.ndarray:
@@ -107,19 +117,35 @@ class Scheme(keras.initializers.Initializer):
     def _filler(
         self, shape: tuple[int, ...], dtype: str, stream: Stream | None
     ) -> Callable[[Index], np.ndarray]:
-        wide = draw_dtype(dtype)
-
-        def rounded(block: np.ndarray) -> np.ndarray:
-            return block if wide == dtype else narrow(block, dtype, self.support(shape))
-
         if 0 in shape:
             return lambda index: np.zeros(shape, numpy_dtype(dtype))[index or ...]
-        if self.elementwise and not (stream is not None and stream.sequential):
-            return lambda index: rounded(self.values(shape, wide, stream, index))  # type: ignore[arg-type]
-        whole = cache(lambda: self.values(shape, wide, stream))  # type: ignore[arg-type]
-        return lambda index: rounded(
-            whole() if index is None else np.ascontiguousarray(whole()[index])
-        )
+        wide = draw_dtype(dtype)
+        law = self.law(shape) if self.alike else None
+        support = None if law is None else law.support
+        check = self.finite and not _stays_finite(law, dtype)
+        if check and wide != dtype and support is not None and np.isfinite(support).all():
+            # Narrowing keeps to the bounds, and would give the greatest number for them.
+            raise self._overflow(dtype)
+
+        def draw(index: Index = None) -> np.ndarray:
+            return self.values(shape, wide, stream, index)  # type: ignore[arg-type]
+
+        if not self.elementwise or (stream is not None and stream.sequential):
+            whole, draw = draw, lambda index=None: np.ascontiguousarray(once()[index or ...])
+            once = cache(whole)
+
+        def filler(index: Index) -> np.ndarray:
+            with np.errstate(over="ignore", invalid="ignore") if check else nullcontext():
+                block = draw(index)
+                block = block if wide == dtype else narrow(block, dtype, support)
+            if check and not np.isfinite(block).all():
+                raise self._overflow(dtype)
+            return block
+
+        return filler
+
+    def _overflow(self, dtype: str) -> ValueError:
+        return checks.value_error(type(self).__name__, "entries", f"finite in {dtype}", self)
 
     def _stream(self) -> Stream:
         seed = self.seed
@@ -160,6 +186,19 @@ class Scheme(keras.initializers.Initializer):
             if p.name not in self.transient and getattr(self, p.name) != p.default
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _stays_finite(law: Law | None, dtype: str) -> bool:
+    """Whether no entry of this law can be beyond the greatest number of the dtype."""
+    kind = numpy_dtype(dtype)
+    if not np.issubdtype(kind, np.inexact) and kind.kind != "V":
+        return True
+    if law is None:
+        return False
+    low, high = law.support
+    # A draw of 53 bits never is more than 8.3 standard deviations off.
+    low, high = max(low, law.mean - 9 * law.std), min(high, law.mean + 9 * law.std)
+    return max(-low, high) <= float(ml_dtypes.finfo(kind).max)
 
 
 @lru_cache

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_inits import checks
+from keras_inits.backend import derivatives, double_precision
 
 DIRECTIONS = ("forward", "backward")
 
@@ -68,9 +69,10 @@ def gain(activation: str | Callable[[Any], Any] | None, *, direction: str = "for
     for closed, value in _CLOSED_FORMS.items():
         if function is getattr(keras.activations, closed):
             return value
-    values = _values if direction == "forward" else _derivatives
-    _check_elementwise(function, name)
-    moment = _second_moment(lambda z: values(function, z))
+    values = _values if direction == "forward" else derivatives
+    with double_precision():
+        function, dtype = _check_elementwise(function, name)
+        moment = _second_moment(lambda z: values(function, z), dtype)
     if not (math.isfinite(moment) and moment > 1e-20):
         raise ValueError(
             f"gain: activation must have a finite second moment > 0, got {moment:g} for {activation!r}"
@@ -94,31 +96,10 @@ def _values(function: Callable[[Any], Any], z: np.ndarray) -> np.ndarray:
     return keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(z)))
 
 
-def _derivatives(function: Callable[[Any], Any], z: np.ndarray) -> np.ndarray:
-    """f'(z), entry by entry, by the backend's own automatic differentiation."""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        variable = tf.convert_to_tensor(z)
-        with tf.GradientTape() as tape:
-            tape.watch(variable)
-            value = function(variable)
-        slope = tape.gradient(value, variable)
-    elif backend == "jax":
-        import jax
-
-        slope = jax.grad(lambda variable: function(variable).sum())(jax.numpy.asarray(z))
-    else:
-        import torch
-
-        variable = torch.tensor(z, requires_grad=True)
-        (slope,) = torch.autograd.grad(function(variable).sum(), variable, allow_unused=True)
-    # A function that ignores its input has no gradient at all.
-    return np.zeros_like(z) if slope is None else keras.ops.convert_to_numpy(slope)
-
-
-def _check_elementwise(function: Callable[[Any], Any], name: str | None) -> None:
+def _check_elementwise(
+    function: Callable[[Any], Any], name: str | None
+) -> tuple[Callable[[Any], Any], str]:
+    """The function, a layer's without its casts to a narrow dtype, and the widest dtype it takes."""
     z = np.linspace(-2.0, 2.0, 8, dtype="float32")
     try:
         whole = _values(function, z)
@@ -132,9 +113,25 @@ def _check_elementwise(function: Callable[[Any], Any], name: str | None) -> None
         raise ValueError(
             f"gain: activation must act entry by entry, got {name or function!r}, which mixes entries"
         )
+    z = z.astype("float64")
+    try:
+        if isinstance(function, keras.layers.Layer):
+            function = _in_double(function, z)
+        _values(function, z)
+    except Exception:  # one that holds constants in float32, say
+        return function, "float32"
+    return function, "float64"
 
 
-def _second_moment(function: Callable[[np.ndarray], np.ndarray]) -> float:
+def _in_double(layer: keras.Layer, z: np.ndarray) -> keras.Layer:
+    """A copy of the layer that computes in float64, whatever its policy."""
+    copy = type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+    _values(copy, z)
+    copy.set_weights(layer.get_weights())
+    return copy
+
+
+def _second_moment(function: Callable[[np.ndarray], np.ndarray], dtype: str) -> float:
     """E[function(z)^2], z ~ N(0, 1), by Gauss-Legendre on panels halved where they disagree.
 
     Kinks and jumps cost a smooth rule its accuracy; halving closes in on them wherever they are.
@@ -145,7 +142,7 @@ def _second_moment(function: Callable[[np.ndarray], np.ndarray]) -> float:
         half = (right - left)[:, None] / 2
         z = (left + right)[:, None] / 2 + half * nodes
         # A length from few possible ones, so that a compiling backend compiles few times.
-        flat = np.zeros(2 ** math.ceil(math.log2(z.size)), "float32")
+        flat = np.zeros(2 ** math.ceil(math.log2(z.size)), dtype)
         flat[: z.size] = z.ravel()
         values = function(flat)[: z.size].astype("float64").reshape(z.shape)
         density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)

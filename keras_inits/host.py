@@ -1,4 +1,8 @@
-"""What depends on the release of Keras."""
+"""The one place that knows Keras from other packages, and its releases apart.
+
+What must lean on more of Keras than its documentation promises stands here, each with the reason and
+the release in which it was needed; tests/test_host.py tells when it is not needed any more.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,14 @@ from typing import Any
 import keras
 
 
+def is_keras(thing: Any) -> bool:
+    """Whether a class, function or object is of Keras itself: also where it is not public."""
+    cls = thing if hasattr(thing, "__name__") else type(thing)
+    return (getattr(cls, "__module__", None) or "").split(".")[0] == "keras"
+
+
 def give_einsum_axes(
-    family: type, einsum_axes: Callable[[str], tuple[list[int], list[int]]]
+    family: Any, einsum_axes: Callable[[str], tuple[list[int], list[int]]]
 ) -> None:
     """Have EinsumDense tell schemes of `family` its kernel's axes, where Keras does not.
 

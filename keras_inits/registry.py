@@ -11,7 +11,11 @@ from typing import Any, TypeVar
 
 import keras
 
+from keras_inits import checks
+from keras_inits.base import Scheme
+
 PACKAGE = "keras_inits"
+RESERVED = (PACKAGE, "keras1", "keras2")
 _DEEPEST = 64  # levels of a config: a dozen wrappers around one another
 
 C = TypeVar("C", bound=type)
@@ -42,15 +46,37 @@ def snake_case(name: str) -> str:
 
 
 def register(
-    *, law: str, source: str, aliases: tuple[str, ...] = (), package: str = PACKAGE
+    *,
+    law: str,
+    source: str,
+    package: str = PACKAGE,
+    family: str = "",
+    aliases: tuple[str, ...] = (),
 ) -> Callable[[C], C]:
-    """Class decorator: `keras_inits>Name` for files, and the strings that layers accept.
+    """Class decorator for a scheme: known to Keras's files and layers, to `names()` and the tables.
 
-    A class that needs arguments has no strings beyond its registered name. A bare name that Keras
-    knows stays Keras's, and another `package` has no bare names.
+    A class `TinyNormal` in the package "mine" is `mine>TinyNormal` in files; layers also take the
+    string "mine>tiny_normal" if the class can be made without arguments. Schemes of this library
+    have bare strings too, but where Keras knows the name.
+
+    Args:
+        law: The law of an entry in one line.
+        source: The paper or program that states it.
+        package: A name of your own. It is written into files with the class's name: keep both.
+        family: The group under which tables list the scheme; by default the package.
+        aliases: Further names of the class.
+
+    Raises:
+        TypeError: The class is no subclass of `Scheme`.
+        ValueError: The package is this library's, or another class has the name.
+
+    Example:
+        @keras_inits.register(law="U(-1/n, 1/n)", source="chapter 3", package="mine")
+        class Tiny(keras_inits.Scheme): ...
     """
 
     def decorate(cls: C) -> C:
+        _check_registration(cls, package)
         keras.saving.register_keras_serializable(package, cls.__name__)(cls)
         registered = f"{package}>{cls.__name__}"
         strings = [registered]
@@ -64,12 +90,28 @@ def register(
         known = keras.saving.get_custom_objects()
         for string in strings:
             known[string] = cls
-        family = cls.__module__.split(".")[2]
         key = cls.__name__ if package == PACKAGE else registered
-        CATALOGUE[key] = Entry(cls, family, law, source, tuple(strings))
+        CATALOGUE[key] = Entry(cls, family or package, law, source, tuple(strings))
         return cls
 
     return decorate
+
+
+def _check_registration(cls: Any, package: str) -> None:
+    if not (isinstance(cls, type) and issubclass(cls, Scheme)):
+        raise checks.type_error("register", "the class", "a subclass of keras_inits.Scheme", cls)
+    if package in RESERVED and cls.__module__.split(".")[0] != PACKAGE:
+        raise checks.value_error("register", "package", "a name of your own", package)
+    if not re.fullmatch(r"[\w.-]+", package):
+        raise checks.value_error("register", "package", "a name of letters and digits", package)
+    other = keras.saving.get_registered_object(f"{package}>{cls.__name__}")
+    # The same class again is what running a notebook's cell twice gives.
+    if other is not None and (other.__module__, other.__qualname__) != (
+        cls.__module__,
+        cls.__qualname__,
+    ):
+        expected = f"a name that is free in the package {package!r}"
+        raise checks.value_error("register", "the class", expected, cls.__name__)
 
 
 def _stands_alone(cls: type) -> bool:

@@ -172,10 +172,10 @@ def test_kaiming_takes_torchs_gains(nonlinearity: str) -> None:
     require("torch")
     import torch
 
-    assert ki.KaimingNormal(nonlinearity=nonlinearity).stddev((16, 8)) == pytest.approx(
+    assert ki.KaimingNormal(nonlinearity=nonlinearity).law((16, 8)).std == pytest.approx(
         torch.nn.init.calculate_gain(nonlinearity) / 4, rel=1e-12
     )
-    assert ki.KaimingNormal(a=0.3).stddev((16, 8)) == pytest.approx(
+    assert ki.KaimingNormal(a=0.3).law((16, 8)).std == pytest.approx(
         torch.nn.init.calculate_gain("leaky_relu", 0.3) / 4, rel=1e-12
     )
-    assert np.isclose(ki.HeNormal().stddev((16, 8)), math.sqrt(2 / 16))
+    assert np.isclose(ki.HeNormal().law((16, 8)).std, math.sqrt(2 / 16))

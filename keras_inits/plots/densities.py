@@ -12,16 +12,6 @@ import numpy as np
 
 from keras_inits.plots.style import BLUE, SKY, VERMILLION, new_figure, subtitle
 from keras_inits.registry import CATALOGUE, get
-from keras_inits.schemes.data import DataNormal
-from keras_inits.schemes.orthogonal import Orthogonal
-from keras_inits.schemes.uniform_normal import (
-    Normal,
-    RandomNormal,
-    RandomUniform,
-    TruncatedNormal,
-    Uniform,
-)
-from keras_inits.schemes.variance_scaling import TRUNCATED_STDDEV, VarianceScaling
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,30 +74,7 @@ def _histogram(axes: Axes, scheme: Any, shape: tuple[int, ...]) -> None:
         axes.plot(z, density(z), color=VERMILLION, linewidth=1.5)
 
 
-def exact_density(scheme: Any, shape: tuple[int, ...]) -> Callable[[Any], Any] | None:
-    """The density of one entry of a tensor of this shape, or None where it has none known here."""
-    from scipy import stats
-
-    match scheme:
-        case Normal():
-            return stats.norm(0, scheme.scale).pdf
-        case RandomNormal():
-            return stats.norm(scheme.mean, scheme.stddev).pdf
-        case TruncatedNormal():
-            return stats.truncnorm(scheme.low, scheme.high, scheme.mean, scheme.stddev).pdf
-        case VarianceScaling(distribution="untruncated_normal"):
-            return stats.norm(0, scheme.stddev(shape)).pdf
-        case VarianceScaling(distribution="truncated_normal"):
-            return stats.truncnorm(-2, 2, 0, scheme.stddev(shape) / TRUNCATED_STDDEV).pdf
-        case Uniform() | RandomUniform() | VarianceScaling():
-            low, high = scheme.support(shape) or (0.0, 0.0)
-            return stats.uniform(low, high - low).pdf
-        case Orthogonal():
-            # An entry of a unit vector in n dimensions: Beta((n-1)/2, (n-1)/2) on [-gain, gain].
-            half = (max(math.prod(shape[:-1]), shape[-1]) - 1) / 2
-            return stats.beta(half, half, -abs(scheme.gain), 2 * abs(scheme.gain)).pdf
-        case DataNormal() if np.all(np.asarray(scheme.stddev) > 0):
-            # Every row has its own law: an entry taken at random has their mixture.
-            rows = stats.norm(np.reshape(scheme.mean, (-1, 1)), np.reshape(scheme.stddev, (-1, 1)))
-            return lambda z: rows.pdf(z).mean(axis=0)
-    return None
+def exact_density(scheme: Any, shape: Sequence[int]) -> Callable[[Any], Any] | None:
+    """The density of an entry taken at random from a tensor of this shape, or None without one."""
+    law = scheme.law(tuple(shape))
+    return law.pdf if law is not None and law.continuous else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from keras_inits import checks
+from keras_inits import checks, laws
 from keras_inits.base import Scheme
 from keras_inits.registry import register
 from keras_inits.streams import Stream
@@ -19,7 +19,7 @@ def block_shape(shape: tuple[int, ...], index: Index) -> tuple[int, ...]:
     return tuple(part.stop - part.start for part in index)
 
 
-@register(law="0", source="Keras 1", aliases=("Zeros",))
+@register(law="0", source="Keras 1", aliases=("Zeros",), family="constant")
 class Zero(Scheme):
     """All entries 0. Also as `Zeros`.
 
@@ -32,13 +32,11 @@ class Zero(Scheme):
 
     random = False
 
-    def values(
-        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
-    ) -> np.ndarray:
-        return np.zeros(block_shape(shape, index), numpy_dtype(dtype))
+    def law(self, shape: tuple[int, ...]) -> laws.Law | None:
+        return laws.Point(0)
 
 
-@register(law="1", source="Keras 1", aliases=("Ones",))
+@register(law="1", source="Keras 1", aliases=("Ones",), family="constant")
 class One(Scheme):
     """All entries 1. Also as `Ones`.
 
@@ -51,13 +49,11 @@ class One(Scheme):
 
     random = False
 
-    def values(
-        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
-    ) -> np.ndarray:
-        return np.ones(block_shape(shape, index), numpy_dtype(dtype))
+    def law(self, shape: tuple[int, ...]) -> laws.Law | None:
+        return laws.Point(1)
 
 
-@register(law="value", source="Keras 2")
+@register(law="value", source="Keras 2", family="constant")
 class Constant(Scheme):
     """All entries equal to `value`, a finite number.
 
@@ -77,13 +73,11 @@ class Constant(Scheme):
     def check_dtype(self, dtype: object) -> str:
         return checks.exact("Constant", "value", self.value, super().check_dtype(dtype))
 
-    def values(
-        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
-    ) -> np.ndarray:
-        return np.full(block_shape(shape, index), self.value, numpy_dtype(dtype))
+    def law(self, shape: tuple[int, ...]) -> laws.Law | None:
+        return laws.Point(self.value)
 
 
-@register(law="gain * I", source="Keras 1; Le et al. 2015, arXiv 1504.00941")
+@register(law="gain * I", source="Keras 1; Le et al. 2015, arXiv 1504.00941", family="constant")
 class Identity(Scheme):
     """`gain` on the diagonal, 0 elsewhere; matrices only, square or rectangular.
 
@@ -97,6 +91,7 @@ class Identity(Scheme):
     """
 
     random = False
+    elementwise = True
     min_rank = max_rank = 2
 
     def __init__(self, gain: float = 1.0) -> None:
@@ -104,6 +99,10 @@ class Identity(Scheme):
 
     def check_dtype(self, dtype: object) -> str:
         return checks.exact("Identity", "gain", self.gain, super().check_dtype(dtype))
+
+    def law(self, shape: tuple[int, ...]) -> laws.Law | None:
+        share = 1 / max(*shape, 1)
+        return laws.mixture([laws.Point(self.gain), laws.Point(0.0)], [share, 1 - share])
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None

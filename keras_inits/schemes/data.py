@@ -9,7 +9,7 @@ from typing import Any, Self
 import keras
 import numpy as np
 
-from keras_inits import checks
+from keras_inits import checks, laws
 from keras_inits.base import Scheme, check_seed
 from keras_inits.registry import register
 from keras_inits.streams import Stream
@@ -17,7 +17,7 @@ from keras_inits.streams.placement import numpy_dtype
 from keras_inits.streams.stream import Index
 
 
-@register(law="row j ~ N(mean_j, stddev_j^2)", source="data")
+@register(law="row j ~ N(mean_j, stddev_j^2)", source="data", family="data")
 class DataNormal(Scheme):
     """Entries of row j are N(mean_j, stddev_j^2): the statistics of input feature j.
 
@@ -31,6 +31,7 @@ class DataNormal(Scheme):
     """
 
     min_rank = 2
+    elementwise = True
 
     def __init__(self, mean: Any, stddev: Any, seed: Any = None) -> None:
         self.mean = _numbers("mean", mean)
@@ -66,6 +67,11 @@ class DataNormal(Scheme):
             raise checks.value_error("DataNormal", "shape", expected, dims)
         return dims
 
+    def law(self, shape: tuple[int, ...]) -> laws.Law | None:
+        rows = np.broadcast_arrays(self.mean, self.stddev, np.zeros(shape[-2]))[:2]
+        parts = [laws.Normal(*row) for row in np.stack(rows, axis=-1).tolist()]
+        return laws.mixture(parts, [1.0] * len(parts))
+
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
     ) -> np.ndarray:
@@ -94,7 +100,7 @@ def _numbers(name: str, value: Any, low: float | None = None) -> Any:
     return numbers
 
 
-@register(law="the given array", source="data")
+@register(law="the given array", source="data", family="data")
 class FromArray(Scheme):
     """The entries of `array`, a NumPy array or tensor.
 
@@ -109,6 +115,8 @@ class FromArray(Scheme):
     """
 
     random = False
+    elementwise = True
+    finite = False  # an infinite entry of the array is meant
     transient = ("array",)
 
     def __init__(
@@ -152,11 +160,20 @@ class FromArray(Scheme):
 
     def check_dtype(self, dtype: Any) -> str:
         name = super().check_dtype(dtype)
-        if self.array is not None and name.startswith(("int", "uint", "bool")):
-            with np.errstate(invalid="ignore"):
-                if (self.array.astype(numpy_dtype(name)) != self.array).any():
-                    raise checks.value_error("FromArray", "array", f"exact in {name}", self.array)
+        if self.array is None or name == self.dtype:
+            return name
+        with np.errstate(invalid="ignore", over="ignore"):
+            cast = self.array.astype(numpy_dtype(name))
+            if name.startswith(("int", "uint", "bool")):
+                fits, expected = cast == self.array, f"exact in {name}"
+            else:
+                fits, expected = np.isfinite(cast) | ~np.isfinite(self.array), f"finite in {name}"
+        if not fits.all():
+            raise checks.value_error("FromArray", "array", expected, self.array)
         return name
+
+    def law(self, shape: tuple[int, ...]) -> laws.Law | None:
+        return None if self.array is None else laws.Entries(self.array)
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_inits import checks
+from keras_inits import checks, laws
 from keras_inits.base import Scheme
 from keras_inits.registry import register
 from keras_inits.streams import Stream
@@ -15,7 +15,11 @@ from keras_inits.streams.placement import numpy_dtype
 from keras_inits.streams.stream import Index
 
 
-@register(law="1 at the centre tap, input i to output i", source="arXiv 1706.00388; torch.nn.init")
+@register(
+    law="1 at the centre tap, input i to output i",
+    source="arXiv 1706.00388; torch.nn.init",
+    family="identity",
+)
 class Dirac(Scheme):
     """A convolution kernel that returns its input, group by group: 1 at the centre tap, 0 elsewhere.
 
@@ -31,7 +35,6 @@ class Dirac(Scheme):
     """
 
     random = False
-    elementwise = False
     min_rank, max_rank = 3, 5
 
     def __init__(self, groups: int = 1) -> None:
@@ -44,6 +47,11 @@ class Dirac(Scheme):
             raise checks.value_error("Dirac", "shape", expected, dims)
         return dims
 
+    def law(self, shape: tuple[int, ...]) -> laws.Law | None:
+        inputs, outputs = shape[-2], shape[-1] // self.groups
+        share = min(inputs, outputs) * self.groups / max(math.prod(shape), 1)
+        return laws.mixture([laws.Point(1.0), laws.Point(0.0)], [share, 1 - share])
+
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
     ) -> np.ndarray:
@@ -55,7 +63,9 @@ class Dirac(Scheme):
 
 
 @register(
-    law="I, or I H I / sqrt(p) where outputs > inputs", source="Zhao et al. 2022, arXiv 2110.12661"
+    law="I, or I H I / sqrt(p) where outputs > inputs",
+    source="Zhao et al. 2022, arXiv 2110.12661",
+    family="identity",
 )
 class ZerO(Scheme):
     """The identity where outputs <= inputs, else a slice of a normalized Hadamard matrix.
@@ -73,11 +83,15 @@ class ZerO(Scheme):
     """
 
     random = False
-    elementwise = False
     min_rank, max_rank = 2, 5
 
     def check_dtype(self, dtype: object) -> str:
         return checks.float_dtype("ZerO", super().check_dtype(dtype))
+
+    def law(self, shape: tuple[int, ...]) -> laws.Law | None:
+        share = 1 / max(math.prod(shape[:-2]), 1)
+        centre = laws.Entries(self._matrix(*shape[-2:]))
+        return laws.mixture([centre, laws.Point(0.0)], [share, 1 - share])
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
@@ -85,10 +99,12 @@ class ZerO(Scheme):
         *field, inputs, outputs = shape
         kernel = np.zeros(shape, numpy_dtype(dtype))
         if kernel.size:
-            kernel[_centre(field)] = (
-                np.eye(inputs, outputs) if outputs <= inputs else _hadamard(inputs, outputs)
-            )
+            kernel[_centre(field)] = self._matrix(inputs, outputs)
         return kernel
+
+    @staticmethod
+    def _matrix(inputs: int, outputs: int) -> np.ndarray:
+        return np.eye(inputs, outputs) if outputs <= inputs else _hadamard(inputs, outputs)
 
 
 def _hadamard(rows: int, columns: int) -> np.ndarray:

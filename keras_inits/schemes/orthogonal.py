@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_inits import checks
+from keras_inits import checks, laws
 from keras_inits.base import Scheme, check_seed
 from keras_inits.registry import register
 from keras_inits.streams import Stream
@@ -26,7 +26,9 @@ def orthogonal(shape: tuple[int, ...], gain: float, dtype: str, stream: Stream) 
     return q.reshape(shape)
 
 
-@register(law="gain * Haar-distributed Q", source="Saxe et al. 2014, arXiv 1312.6120")
+@register(
+    law="gain * Haar-distributed Q", source="Saxe et al. 2014, arXiv 1312.6120", family="orthogonal"
+)
 class Orthogonal(Scheme):
     """gain times a Haar-distributed orthogonal matrix (orthonormal rows or columns, the fewer).
 
@@ -44,11 +46,13 @@ class Orthogonal(Scheme):
     """
 
     min_rank = 2
-    elementwise = False
 
     def __init__(self, gain: float = 1.0, seed: Any = None) -> None:
         self.gain = checks.number("Orthogonal", "gain", gain)
         self.seed = check_seed("Orthogonal", seed)
+
+    def law(self, shape: tuple[int, ...]) -> laws.Law | None:
+        return laws.SphereEntry(max(math.prod(shape[:-1]), shape[-1], 1), self.gain)
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
@@ -57,7 +61,9 @@ class Orthogonal(Scheme):
 
 
 @register(
-    law="gain * Q at the centre tap, 0 elsewhere", source="Xiao et al. 2018, arXiv 1806.05393"
+    law="gain * Q at the centre tap, 0 elsewhere",
+    source="Xiao et al. 2018, arXiv 1806.05393",
+    family="orthogonal",
 )
 class DeltaOrthogonal(Scheme):
     """A convolution kernel whose centre tap is gain times a Haar-distributed Q, the rest 0.
@@ -75,7 +81,6 @@ class DeltaOrthogonal(Scheme):
     """
 
     min_rank, max_rank = 3, 5
-    elementwise = False
 
     def __init__(self, gain: float = 1.0, seed: Any = None) -> None:
         self.gain = checks.number("DeltaOrthogonal", "gain", gain)
@@ -87,6 +92,11 @@ class DeltaOrthogonal(Scheme):
             expected = "a convolution kernel (field..., inputs, outputs) with inputs <= outputs"
             raise checks.value_error("DeltaOrthogonal", "shape", expected, dims)
         return dims
+
+    def law(self, shape: tuple[int, ...]) -> laws.Law | None:
+        share = 1 / max(math.prod(shape[:-2]), 1)
+        centre = laws.SphereEntry(max(*shape[-2:], 1), self.gain)
+        return laws.mixture([centre, laws.Point(0.0)], [share, 1 - share])
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits import checks
+from keras_inits import checks, laws
 from keras_inits.base import Scheme, check_seed
 from keras_inits.registry import get, register
 from keras_inits.streams import Stream
@@ -39,13 +39,21 @@ def _initializer(owner: str, identifier: Any) -> Any:
     return found
 
 
+def _law(initializer: Any, shape: tuple[int, ...]) -> laws.Law | None:
+    return initializer.law(shape) if isinstance(initializer, Scheme) else None
+
+
 def _four_gates(owner: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     if shape[0] % 4:
         raise checks.value_error(owner, "shape", "(4 units,), the bias of an LSTM", shape)
     return shape
 
 
-@register(law="each gate a draw of its own", source="structure of LSTM and GRU kernels")
+@register(
+    law="each gate a draw of its own",
+    source="structure of LSTM and GRU kernels",
+    family="recurrent",
+)
 class Gated(Scheme):
     """Each of the `gates` blocks along the last axis is drawn from `initializer` by itself.
 
@@ -61,7 +69,6 @@ class Gated(Scheme):
     """
 
     min_rank = 1
-    elementwise = False
 
     def __init__(self, initializer: Any, gates: int = 4, seed: Any = None) -> None:
         self.initializer = _initializer("Gated", initializer)
@@ -77,10 +84,8 @@ class Gated(Scheme):
             self.initializer.check_shape(self._block(dims))
         return dims
 
-    def stddev(self, shape: Sequence[int]) -> float | None:
-        """The standard deviation that `initializer` gives one gate, where it knows it."""
-        of_one = getattr(self.initializer, "stddev", None)
-        return of_one(self._block(tuple(shape))) if callable(of_one) else None
+    def law(self, shape: tuple[int, ...]) -> laws.Law | None:
+        return _law(self.initializer, self._block(shape))
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
@@ -96,7 +101,7 @@ class Gated(Scheme):
         return (*shape[:-1], shape[-1] // self.gates)
 
 
-@register(law="value at the forget gate", source="Jozefowicz et al. 2015")
+@register(law="value at the forget gate", source="Jozefowicz et al. 2015", family="recurrent")
 class ForgetGateBias(Scheme):
     """An LSTM's bias: `value` at the forget gate, `initializer` (zeros) at the other three gates.
 
@@ -112,7 +117,6 @@ class ForgetGateBias(Scheme):
     """
 
     min_rank = max_rank = 1
-    elementwise = False
 
     def __init__(
         self, value: Any = 1.0, initializer: Any = "keras_inits>zero", seed: Any = None
@@ -127,6 +131,11 @@ class ForgetGateBias(Scheme):
     def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         return _four_gates("ForgetGateBias", super().check_shape(shape))
 
+    def law(self, shape: tuple[int, ...]) -> laws.Law | None:
+        forget = self.value
+        known = _law(forget, (shape[0] // 4,)) if callable(forget) else laws.Point(forget)
+        return laws.mixture([known, _law(self.initializer, shape)], [1, 3])
+
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
     ) -> np.ndarray:
@@ -140,7 +149,9 @@ class ForgetGateBias(Scheme):
 
 
 @register(
-    law="forget gate log U(1, max_time - 1), input gate its negative", source="arXiv 1804.11188"
+    law="forget gate log U(1, max_time - 1), input gate its negative",
+    source="arXiv 1804.11188",
+    family="recurrent",
 )
 class Chrono(Scheme):
     """An LSTM's bias: forget gate log(u), u ~ U(1, max_time - 1), input gate -log(u), others 0.
@@ -157,7 +168,6 @@ class Chrono(Scheme):
     """
 
     min_rank = max_rank = 1
-    elementwise = False
 
     def __init__(self, max_time: float, seed: Any = None) -> None:
         self.max_time = checks.number("Chrono", "max_time", max_time, low=2)
@@ -165,6 +175,11 @@ class Chrono(Scheme):
 
     def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         return _four_gates("Chrono", super().check_shape(shape))
+
+    def law(self, shape: tuple[int, ...]) -> laws.Law | None:
+        high = self.max_time - 1.0
+        parts = [laws.LogUniform(high), laws.LogUniform(high, -1), laws.Point(0.0)]
+        return laws.mixture(parts, [1, 1, 2])
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from keras_inits import checks
+from keras_inits import checks, laws
 from keras_inits.base import Scheme, check_seed
 from keras_inits.registry import register
-from keras_inits.streams import Stream
-from keras_inits.streams.stream import Index
 
 
-@register(law="U(-scale, scale)", source="Keras 1")
+@register(law="U(-scale, scale)", source="Keras 1", family="uniform_normal")
 class Uniform(Scheme):
     """U(-scale, scale): Keras 1's `uniform`.
 
@@ -29,16 +25,11 @@ class Uniform(Scheme):
         self.scale = checks.number("Uniform", "scale", scale, low=0)
         self.seed = check_seed("Uniform", seed)
 
-    def support(self, shape: tuple[int, ...]) -> tuple[float, float]:
-        return -self.scale, self.scale
-
-    def values(
-        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
-    ) -> np.ndarray:
-        return stream.uniform(shape, -self.scale, self.scale, dtype, index)
+    def law(self, shape: tuple[int, ...]) -> laws.Law:
+        return laws.Uniform(-self.scale, self.scale)
 
 
-@register(law="N(0, scale^2)", source="Keras 1")
+@register(law="N(0, scale^2)", source="Keras 1", family="uniform_normal")
 class Normal(Scheme):
     """N(0, scale^2), not truncated: Keras 1's `normal`.
 
@@ -53,13 +44,11 @@ class Normal(Scheme):
         self.scale = checks.number("Normal", "scale", scale, low=0)
         self.seed = check_seed("Normal", seed)
 
-    def values(
-        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
-    ) -> np.ndarray:
-        return stream.normal(shape, 0.0, self.scale, dtype, index)
+    def law(self, shape: tuple[int, ...]) -> laws.Law:
+        return laws.Normal(0.0, self.scale)
 
 
-@register(law="U(minval, maxval)", source="Keras 2")
+@register(law="U(minval, maxval)", source="Keras 2", family="uniform_normal")
 class RandomUniform(Scheme):
     """U(minval, maxval), finite numbers with `minval` <= `maxval`.
 
@@ -73,16 +62,11 @@ class RandomUniform(Scheme):
         self.maxval = checks.number("RandomUniform", "maxval", maxval, low=self.minval)
         self.seed = check_seed("RandomUniform", seed)
 
-    def support(self, shape: tuple[int, ...]) -> tuple[float, float]:
-        return self.minval, self.maxval
-
-    def values(
-        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
-    ) -> np.ndarray:
-        return stream.uniform(shape, self.minval, self.maxval, dtype, index)
+    def law(self, shape: tuple[int, ...]) -> laws.Law:
+        return laws.Uniform(self.minval, self.maxval)
 
 
-@register(law="N(mean, stddev^2)", source="Keras 2")
+@register(law="N(mean, stddev^2)", source="Keras 2", family="uniform_normal")
 class RandomNormal(Scheme):
     """N(mean, stddev^2), not truncated; `mean` any finite number, `stddev` >= 0.
 
@@ -96,14 +80,14 @@ class RandomNormal(Scheme):
         self.stddev = checks.number("RandomNormal", "stddev", stddev, low=0)
         self.seed = check_seed("RandomNormal", seed)
 
-    def values(
-        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
-    ) -> np.ndarray:
-        return stream.normal(shape, self.mean, self.stddev, dtype, index)
+    def law(self, shape: tuple[int, ...]) -> laws.Law:
+        return laws.Normal(self.mean, self.stddev)
 
 
 @register(
-    law="N(mean, stddev^2) within mean + stddev * [low, high]", source="Keras 2; torch.nn.init"
+    law="N(mean, stddev^2) within mean + stddev * [low, high]",
+    source="Keras 2; torch.nn.init",
+    family="uniform_normal",
 )
 class TruncatedNormal(Scheme):
     """N(mean, stddev^2) given that the entry lies in mean + stddev * [low, high].
@@ -131,12 +115,5 @@ class TruncatedNormal(Scheme):
         self.low = checks.number("TruncatedNormal", "low", low)
         self.high = checks.number("TruncatedNormal", "high", high, above=self.low)
 
-    def support(self, shape: tuple[int, ...]) -> tuple[float, float]:
-        return self.mean + self.stddev * self.low, self.mean + self.stddev * self.high
-
-    def values(
-        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
-    ) -> np.ndarray:
-        return stream.truncated_normal(
-            shape, self.mean, self.stddev, self.low, self.high, dtype, index
-        )
+    def law(self, shape: tuple[int, ...]) -> laws.Law:
+        return laws.TruncatedNormal(self.mean, self.stddev, self.low, self.high)

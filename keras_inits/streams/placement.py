@@ -19,15 +19,6 @@ def draw_dtype(dtype: str) -> str:
     return "float32" if dtype in ("float16", "bfloat16") else dtype
 
 
-def held(dtype: str) -> str:
-    """The dtype that the backend holds: JAX, unless told otherwise, has float32 for float64."""
-    if dtype == "float64" and keras.backend.backend() == "jax":
-        import jax
-
-        return dtype if jax.config.jax_enable_x64 else "float32"
-    return dtype
-
-
 def numpy_dtype(dtype: str) -> Any:
     """NumPy's dtype of that name, also where ml_dtypes defines it (bfloat16)."""
     return np.dtype(getattr(ml_dtypes, dtype, dtype))

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from keras_inits import checks
+from keras_inits import checks, laws
 from keras_inits.base import Scheme, check_seed
 from keras_inits.legacy.keras1.fans import ORDERINGS, fans
 from keras_inits.streams import Keras1Stream, Stream
@@ -72,14 +72,6 @@ class ByFans(Keras1Scheme):
             checks.one_of(type(self).__name__, "dim_ordering", self.dim_ordering, ORDERINGS)
         return dims
 
-    def support(self, shape: tuple[int, ...]) -> tuple[float, float] | None:
-        bound = self.scale(shape)
-        return None if self.normal else (-bound, bound)
-
-    def values(
-        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
-    ) -> np.ndarray:
+    def law(self, shape: tuple[int, ...]) -> laws.Law:
         scale = self.scale(shape)
-        if self.normal:
-            return stream.normal(shape, 0.0, scale, dtype, index)
-        return stream.uniform(shape, -scale, scale, dtype, index)
+        return laws.Normal(0.0, scale) if self.normal else laws.Uniform(-scale, scale)

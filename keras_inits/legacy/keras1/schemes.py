@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from keras_inits import checks
+from keras_inits import checks, laws
 from keras_inits.base import Scheme
 from keras_inits.legacy.keras1.base import ByFans, Keras1Scheme, Scaled
 from keras_inits.registry import register
@@ -30,8 +30,10 @@ class Uniform(Scaled):
     0.05
     """
 
-    def support(self, shape: tuple[int, ...]) -> tuple[float, float]:
-        return -abs(self.scale), abs(self.scale)
+    alike = True
+
+    def law(self, shape: tuple[int, ...]) -> laws.Law:
+        return laws.Uniform(-abs(self.scale), abs(self.scale))
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
@@ -50,6 +52,11 @@ class Normal(Scaled):
     >>> round(float(keras.ops.std(x)), 2)
     0.05
     """
+
+    alike = True
+
+    def law(self, shape: tuple[int, ...]) -> laws.Law:
+        return laws.Normal(0.0, abs(self.scale))
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
@@ -131,10 +138,12 @@ class Orthogonal(Scaled):
     """
 
     min_rank = 2
-    elementwise = False
 
     def __init__(self, scale: float = 1.1, seed: Any = None, dim_ordering: str = "tf") -> None:
         super().__init__(scale, seed, dim_ordering)
+
+    def law(self, shape: tuple[int, ...]) -> laws.Law:
+        return laws.SphereEntry(max(shape[0], math.prod(shape[1:]), 1), self.scale)
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
@@ -156,7 +165,6 @@ class Identity(Keras1Scheme):
     """
 
     random = False
-    elementwise = False
 
     def __init__(self, scale: float = 1, dim_ordering: str = "tf") -> None:
         self.scale = checks.number("Identity", "scale", scale)
@@ -168,6 +176,10 @@ class Identity(Keras1Scheme):
             expected = "that of a 2D square matrix (keras_inits.Identity takes any matrix)"
             raise checks.value_error("Identity", "shape", expected, dims)
         return dims
+
+    def law(self, shape: tuple[int, ...]) -> laws.Law | None:
+        share = 1 / max(*shape, 1)
+        return laws.mixture([laws.Point(self.scale), laws.Point(0.0)], [share, 1 - share])
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
@@ -182,12 +194,8 @@ class _Filled(Keras1Scheme):
     def __init__(self, dim_ordering: str = "tf") -> None:
         self._set_ordering(dim_ordering)
 
-    def values(
-        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
-    ) -> np.ndarray:
-        if index is not None:
-            shape = tuple(part.stop - part.start for part in index)
-        return np.full(shape, self.entry, numpy_dtype(dtype))
+    def law(self, shape: tuple[int, ...]) -> laws.Law:
+        return laws.Point(self.entry)
 
 
 @register(law="0", source=SOURCE, package=PACKAGE)

@@ -48,7 +48,6 @@ class Gates(Scheme):
     """One scheme for each gate, side by side along the last axis."""
 
     min_rank = 1
-    elementwise = False
 
     def __init__(self, schemes: tuple[Any, ...]) -> None:
         self.schemes = schemes
@@ -66,8 +65,6 @@ class Gates(Scheme):
 
 class Arranged(Scheme):
     """A kernel drawn in Keras 1's shape and brought into Keras 3's."""
-
-    elementwise = False
 
     def __init__(self, scheme: Scheme, first: tuple[int, ...] | None = None) -> None:
         self.scheme = scheme

@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits import backend
+
 ops = keras.ops
 
 
@@ -31,8 +33,7 @@ def shadow(layer: Any, **attributes: Any) -> Iterator[None]:
 @contextmanager
 def saved(variables: Iterable[Any], touched: set[int]) -> Iterator[dict[int, tuple[Any, Any]]]:
     """Puts back every variable on an error, and those not in `touched` in any case."""
-    jax = keras.backend.backend() == "jax"  # its arrays never change: no copy is needed
-    values = {id(v): (v, v.value if jax else ops.copy(v.value)) for v in variables}
+    values = {id(v): (v, backend.snapshot(v)) for v in variables}
     try:
         yield values
     except BaseException:
@@ -41,7 +42,7 @@ def saved(variables: Iterable[Any], touched: set[int]) -> Iterator[dict[int, tup
     finally:
         for key, (variable, value) in values.items():
             # What another thread trains meanwhile is deleted on JAX, and cannot be put back.
-            if key not in touched and not (jax and value.is_deleted()):
+            if key not in touched and not backend.is_deleted(value):
                 variable.assign(value)
 
 
@@ -73,41 +74,3 @@ def _probes() -> dict[str, keras.Variable]:
         dtype: keras.Variable(0.0, dtype=dtype, name="keras_inits_probe")
         for dtype in ("float16", "float32")
     }
-
-
-@contextmanager
-def eager() -> Iterator[None]:
-    """Values at hand while the model runs, also in calls that are decorated to be compiled."""
-    if keras.backend.backend() == "torch":
-        import torch
-
-        with torch.no_grad():
-            yield
-    elif keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        before = tf.config.functions_run_eagerly()
-        tf.config.run_functions_eagerly(True)
-        try:
-            yield
-        finally:
-            tf.config.run_functions_eagerly(before)
-    else:
-        yield
-
-
-def symbolic(leaf: Any) -> bool:
-    """Whether a tensor has no value: Keras infers shapes with it, or a compiler traces it."""
-    if isinstance(leaf, keras.KerasTensor):
-        return True
-    if not ops.is_tensor(leaf):
-        return False
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return isinstance(leaf, jax.core.Tracer)
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return bool(tf.is_symbolic_tensor(leaf))
-    return bool(leaf.device.type == "meta")

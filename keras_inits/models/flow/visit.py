@@ -18,8 +18,9 @@ from typing import Any
 
 import keras
 
+from keras_inits import backend
 from keras_inits.models.flow.batch import shapes
-from keras_inits.models.flow.guards import assign, eager, saved, shadow, symbolic
+from keras_inits.models.flow.guards import assign, saved, shadow
 from keras_inits.models.variables.walk import STATE_ROLES, Slot, walk
 from keras_inits.models.weights.scalable import (
     Skip,
@@ -83,7 +84,7 @@ def sweep(
     variables = {id(v): v for v in [*model.variables, *(slot.variable for slot in found)]}
     with ExitStack() as stack:
         state.saved = stack.enter_context(saved(variables.values(), state.touched))
-        stack.enter_context(eager())
+        stack.enter_context(backend.eager())
         state.advance = stack.enter_context(_bar(owner, len(state.pending), progress))
         for layer, hook in state.hooks:
             _refuse_nested(owner, layer)
@@ -169,7 +170,7 @@ class _Sweep:
         """What a hooked layer does when it is called; anything but its first time is as before."""
         if threading.get_ident() != self.thread:
             return original(*args, **kwargs)
-        if any(map(symbolic, keras.tree.flatten((args, kwargs)))):
+        if any(map(backend.is_symbolic, keras.tree.flatten((args, kwargs)))):
             self.traced.add(id(layer))
             return original(*args, **kwargs)
         return hook(layer, original, *args, **kwargs)

@@ -7,13 +7,15 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits import backend
+
 
 def assign(values: list[tuple[Any, np.ndarray]]) -> None:
     """Assign all of the values, or none: on an error the variables get their old ones back."""
     done: list[tuple[Any, Any]] = []
     try:
         for variable, array in values:
-            done.append((variable, keras.ops.copy(variable.value)))
+            done.append((variable, backend.snapshot(variable)))
             variable.assign(array)
     except BaseException:
         for variable, old in done:

@@ -17,11 +17,9 @@ from keras_inits.schemes.constant import Constant, Identity, One, Zero
 from keras_inits.schemes.orthogonal import Orthogonal
 from keras_inits.schemes.recurrent import Gated
 from keras_inits.schemes.uniform_normal import (
-    Normal,
     RandomNormal,
     RandomUniform,
     TruncatedNormal,
-    Uniform,
 )
 from keras_inits.schemes.variance_scaling import VarianceScaling
 from keras_inits.streams import Stream
@@ -166,31 +164,5 @@ def label(initializer: Any) -> str:
 
 def expected_std(initializer: Any, shape: tuple[int, ...]) -> float | None:
     """The standard deviation of the law, where it is known."""
-    if isinstance(initializer, (Zero, One, Constant)):
-        return 0.0
-    if isinstance(initializer, (Normal, Uniform)):
-        return initializer.scale / (math.sqrt(3.0) if isinstance(initializer, Uniform) else 1.0)
-    if isinstance(initializer, RandomUniform):
-        return (initializer.maxval - initializer.minval) / math.sqrt(12.0)
-    if isinstance(initializer, RandomNormal):
-        return float(initializer.stddev)
-    if isinstance(initializer, TruncatedNormal):
-        return initializer.stddev * _truncated_std(initializer.low, initializer.high)
-    if isinstance(initializer, Gated):
-        block = (*shape[:-1], shape[-1] // initializer.gates)
-        return expected_std(initializer.initializer, block)
-    if isinstance(initializer, Orthogonal):
-        rows, columns = math.prod(shape[:-1]), shape[-1]
-        return abs(initializer.gain) / math.sqrt(max(rows, columns, 1))
-    if isinstance(initializer, VarianceScaling):
-        return initializer.stddev(shape)
-    return None
-
-
-def _truncated_std(low: float, high: float) -> float:
-    def pdf(z: float) -> float:
-        return math.exp(-z * z / 2.0) / math.sqrt(2.0 * math.pi)
-
-    mass = (math.erf(high / math.sqrt(2.0)) - math.erf(low / math.sqrt(2.0))) / 2.0
-    mean = (pdf(low) - pdf(high)) / mass
-    return math.sqrt(max(0.0, 1.0 + (low * pdf(low) - high * pdf(high)) / mass - mean**2))
+    law = initializer.law(shape) if isinstance(initializer, Scheme) else None
+    return None if law is None else law.std

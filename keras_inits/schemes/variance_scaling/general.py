@@ -8,14 +8,11 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
-import numpy as np
 
-from keras_inits import checks
+from keras_inits import checks, laws
 from keras_inits.base import Scheme, check_seed
 from keras_inits.fans import axes_pair, compute_fans
 from keras_inits.registry import register
-from keras_inits.streams import Stream
-from keras_inits.streams.stream import Index
 
 MODES = ("fan_in", "fan_out", "fan_avg", "fan_geo_avg")
 DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
@@ -35,7 +32,11 @@ def fan(mode: str, fan_in: float, fan_out: float) -> float:
     }[mode]
 
 
-@register(law="variance scale/fan: uniform, normal, or normal cut at 2 sigma", source="Keras 2")
+@register(
+    law="variance scale/fan: uniform, normal, or normal cut at 2 sigma",
+    source="Keras 2",
+    family="variance_scaling",
+)
 class VarianceScaling(Scheme, keras.initializers.VarianceScaling):
     """Mean 0 and variance scale / n, n being the fan that `mode` names.
 
@@ -86,11 +87,8 @@ class VarianceScaling(Scheme, keras.initializers.VarianceScaling):
         """(fan_in, fan_out) that a tensor of this shape is drawn with."""
         return self._fixed_fans or compute_fans(shape, self.input_axes, self.output_axes)
 
-    def stddev(self, shape: Sequence[int]) -> float:
-        """The standard deviation of the entries of a tensor of this shape."""
-        return self._spread(max(1.0, fan(self.mode, *self.fans(shape))))
-
     def _spread(self, n: float) -> float:
+        """The standard deviation where the fan is n."""
         return math.sqrt(self.scale / n)
 
     def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
@@ -98,23 +96,10 @@ class VarianceScaling(Scheme, keras.initializers.VarianceScaling):
         self.fans(dims)
         return dims
 
-    def support(self, shape: tuple[int, ...]) -> tuple[float, float] | None:
-        stddev = self.stddev(shape)
-        if self.distribution == "untruncated_normal":
-            return None
-        uniform = self.distribution == "uniform"
-        limit = stddev * (math.sqrt(3.0) if uniform else 2.0 / TRUNCATED_STDDEV)
-        return -limit, limit
-
-    def values(
-        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
-    ) -> np.ndarray:
-        stddev = self.stddev(shape)
+    def law(self, shape: tuple[int, ...]) -> laws.Law:
+        stddev = self._spread(max(1.0, fan(self.mode, *self.fans(shape))))
         if self.distribution == "uniform":
-            limit = math.sqrt(3.0) * stddev
-            return stream.uniform(shape, -limit, limit, dtype, index)
+            return laws.Uniform(-math.sqrt(3.0) * stddev, math.sqrt(3.0) * stddev)
         if self.distribution == "untruncated_normal":
-            return stream.normal(shape, 0.0, stddev, dtype, index)
-        return stream.truncated_normal(
-            shape, 0.0, stddev / TRUNCATED_STDDEV, -2.0, 2.0, dtype, index
-        )
+            return laws.Normal(0.0, stddev)
+        return laws.TruncatedNormal(0.0, stddev / TRUNCATED_STDDEV, -2.0, 2.0)

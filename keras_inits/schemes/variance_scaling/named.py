@@ -15,7 +15,7 @@ class _Named(VarianceScaling):
         self._set_seed_and_axes(seed, input_axes, output_axes)
 
 
-@register(law="U(-L, L), L = sqrt(3/fan_in)", source="LeCun et al. 1998")
+@register(law="U(-L, L), L = sqrt(3/fan_in)", source="LeCun et al. 1998", family="variance_scaling")
 class LecunUniform(_Named):
     """U(-sqrt(3/fan_in), sqrt(3/fan_in)): variance 1/fan_in.
 
@@ -32,7 +32,11 @@ class LecunUniform(_Named):
     scale, mode, distribution = 1.0, "fan_in", "uniform"
 
 
-@register(law="N(0, 1/fan_in)", source="LeCun et al. 1998; Klambauer et al. 2017")
+@register(
+    law="N(0, 1/fan_in)",
+    source="LeCun et al. 1998; Klambauer et al. 2017",
+    family="variance_scaling",
+)
 class LecunNormal(_Named):
     """Not truncated, unlike Keras 3's class of this name. N(0, 1/fan_in).
 
@@ -49,7 +53,11 @@ class LecunNormal(_Named):
     scale, mode, distribution = 1.0, "fan_in", "untruncated_normal"
 
 
-@register(law="U(-L, L), L = sqrt(6/(fan_in + fan_out))", source="Glorot & Bengio 2010, eq. 16")
+@register(
+    law="U(-L, L), L = sqrt(6/(fan_in + fan_out))",
+    source="Glorot & Bengio 2010, eq. 16",
+    family="variance_scaling",
+)
 class GlorotUniform(_Named):
     """U(-L, L), L = sqrt(6/(fan_in + fan_out)): Keras's default for kernels.
 
@@ -66,7 +74,11 @@ class GlorotUniform(_Named):
     scale, mode, distribution = 1.0, "fan_avg", "uniform"
 
 
-@register(law="N(0, 2/(fan_in + fan_out))", source="Glorot & Bengio 2010, eq. 12")
+@register(
+    law="N(0, 2/(fan_in + fan_out))",
+    source="Glorot & Bengio 2010, eq. 12",
+    family="variance_scaling",
+)
 class GlorotNormal(_Named):
     """Not truncated, unlike Keras 3's class of this name. N(0, 2/(fan_in + fan_out)).
 
@@ -82,7 +94,11 @@ class GlorotNormal(_Named):
     scale, mode, distribution = 1.0, "fan_avg", "untruncated_normal"
 
 
-@register(law="U(-L, L), L = sqrt(6/fan_in)", source="He et al. 2015, arXiv 1502.01852")
+@register(
+    law="U(-L, L), L = sqrt(6/fan_in)",
+    source="He et al. 2015, arXiv 1502.01852",
+    family="variance_scaling",
+)
 class HeUniform(_Named):
     """U(-sqrt(6/fan_in), sqrt(6/fan_in)): variance 2/fan_in.
 
@@ -98,7 +114,12 @@ class HeUniform(_Named):
     scale, mode, distribution = 2.0, "fan_in", "uniform"
 
 
-@register(law="N(0, 2/fan_in)", source="He et al. 2015, arXiv 1502.01852", aliases=("msra",))
+@register(
+    law="N(0, 2/fan_in)",
+    source="He et al. 2015, arXiv 1502.01852",
+    aliases=("msra",),
+    family="variance_scaling",
+)
 class HeNormal(_Named):
     """Not truncated, unlike Keras 3's class of this name. N(0, 2/fan_in). Also "msra".
 

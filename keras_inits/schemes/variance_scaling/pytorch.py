@@ -32,7 +32,11 @@ class _Gained(VarianceScaling):
         return self.gain * math.sqrt(1.0 / n)  # not by the square, which may not be a float
 
 
-@register(law="U(-L, L), L = gain sqrt(6/(fan_in + fan_out))", source="torch.nn.init")
+@register(
+    law="U(-L, L), L = gain sqrt(6/(fan_in + fan_out))",
+    source="torch.nn.init",
+    family="variance_scaling",
+)
 class XavierUniform(_Gained):
     """U(-L, L), L = gain sqrt(6/(fan_in + fan_out)): `torch.nn.init.xavier_uniform_`.
 
@@ -48,7 +52,9 @@ class XavierUniform(_Gained):
     mode, distribution = "fan_avg", "uniform"
 
 
-@register(law="N(0, gain^2 2/(fan_in + fan_out))", source="torch.nn.init")
+@register(
+    law="N(0, gain^2 2/(fan_in + fan_out))", source="torch.nn.init", family="variance_scaling"
+)
 class XavierNormal(_Gained):
     """N(0, gain^2 2/(fan_in + fan_out)), not truncated: `torch.nn.init.xavier_normal_`.
 
@@ -64,7 +70,9 @@ class XavierNormal(_Gained):
     mode, distribution = "fan_avg", "untruncated_normal"
 
 
-@register(law="U(-L, L), L = gain/sqrt(fan_in)", source="torch.nn.Linear")
+@register(
+    law="U(-L, L), L = gain/sqrt(fan_in)", source="torch.nn.Linear", family="variance_scaling"
+)
 class FanInUniform(_Gained):
     """U(-gain/sqrt(fan_in), gain/sqrt(fan_in)): PyTorch's default for Linear and Conv layers.
 
@@ -112,7 +120,11 @@ class _Kaiming(VarianceScaling):
         return torch_gain(self.nonlinearity, self.a) / math.sqrt(n)
 
 
-@register(law="U(-L, L), L = gain(a, nonlinearity) sqrt(3/fan)", source="torch.nn.init")
+@register(
+    law="U(-L, L), L = gain(a, nonlinearity) sqrt(3/fan)",
+    source="torch.nn.init",
+    family="variance_scaling",
+)
 class KaimingUniform(_Kaiming):
     """U(-L, L), L = gain sqrt(3/fan): `torch.nn.init.kaiming_uniform_`.
 
@@ -130,7 +142,9 @@ class KaimingUniform(_Kaiming):
     distribution = "uniform"
 
 
-@register(law="N(0, gain(a, nonlinearity)^2/fan)", source="torch.nn.init")
+@register(
+    law="N(0, gain(a, nonlinearity)^2/fan)", source="torch.nn.init", family="variance_scaling"
+)
 class KaimingNormal(_Kaiming):
     """N(0, gain^2/fan), not truncated: `torch.nn.init.kaiming_normal_`.
 

@@ -1,0 +1,81 @@
+"""Laws of an entry taken at random from entries that are not all alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_inits.laws.law import Law
+
+
+class Mixture(Law):
+    """One of several laws, each with its share: the law of an entry taken at random."""
+
+    _fields = ("laws", "shares")
+
+    def __init__(self, laws: Sequence[Law], shares: Sequence[float]) -> None:
+        merged: dict[Law, float] = {}
+        for law, share in zip(laws, shares, strict=True):
+            if share:
+                merged[law] = merged.get(law, 0.0) + share
+        self.laws = tuple(merged)
+        self.shares = tuple(share / sum(merged.values()) for share in merged.values())
+
+    @property
+    def mean(self) -> float:
+        return math.fsum(s * law.mean for law, s in self._parts())
+
+    @property
+    def std(self) -> float:
+        mean = self.mean
+        return math.sqrt(
+            math.fsum(s * (law.std**2 + (law.mean - mean) ** 2) for law, s in self._parts())
+        )
+
+    @property
+    def continuous(self) -> bool:
+        return all(law.continuous for law in self.laws)
+
+    @property
+    def support(self) -> tuple[float, float]:
+        lows, highs = zip(*(law.support for law in self.laws), strict=True)
+        return min(lows), max(highs)
+
+    def pdf(self, x: Any) -> np.ndarray:
+        return np.sum([s * law.pdf(x) for law, s in self._parts()], axis=0)
+
+    def cdf(self, x: Any) -> np.ndarray:
+        return np.sum([s * law.cdf(x) for law, s in self._parts()], axis=0)
+
+    def quantile(self, p: Any) -> np.ndarray:
+        p = np.asarray(p, float)
+        each = [law.quantile(p) for law in self.laws]
+        low, high = np.min(each, axis=0), np.max(each, axis=0)
+        # The answer lies between the parts' own: halve until no number is left between.
+        for _ in range(200):
+            middle = low + (high - low) / 2
+            below = self.cdf(middle) < p
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        reached = self.cdf(low) >= p
+        return np.where(reached, low, high)
+
+    def _parts(self) -> list[tuple[Law, float]]:
+        return list(zip(self.laws, self.shares, strict=True))
+
+    def __str__(self) -> str:
+        if len(self.laws) > 4:
+            return f"a mixture of {len(self.laws)} laws"
+        return "; ".join(f"{share:.4g} of the entries {law}" for law, share in self._parts())
+
+
+def mixture(laws: Sequence[Law | None], shares: Sequence[float]) -> Law | None:
+    """The mixture, one law where all are alike, None where one that counts is not known."""
+    used = [(law, share) for law, share in zip(laws, shares, strict=True) if share]
+    known = [law for law, _ in used if law is not None]
+    if not used or len(known) < len(used):
+        return None
+    mixed = Mixture(known, [share for _, share in used])
+    return mixed.laws[0] if len(mixed.laws) == 1 else mixed

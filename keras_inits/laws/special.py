@@ -1,0 +1,137 @@
+"""Laws of single schemes: entries of orthogonal matrices, gate biases by time scale."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from keras_inits.laws.discrete import Discrete
+from keras_inits.laws.law import Law
+
+
+class SphereEntry(Law):
+    """gain times one coordinate of a point uniform on the unit sphere in n dimensions.
+
+    The law of each entry of a Haar-distributed orthogonal matrix whose longer side is n:
+    (x / gain + 1) / 2 ~ Beta((n - 1)/2, (n - 1)/2), standard deviation |gain| / sqrt(n).
+
+    >>> SphereEntry(100, 2.0).std
+    0.2
+    """
+
+    _fields = ("n", "gain")
+
+    def __init__(self, n: int, gain: float = 1.0) -> None:
+        self.n, self.gain = n, gain
+
+    @property
+    def mean(self) -> float:
+        return 0.0
+
+    @property
+    def std(self) -> float:
+        return abs(self.gain) / math.sqrt(self.n)
+
+    @property
+    def support(self) -> tuple[float, float]:
+        return -abs(self.gain), abs(self.gain)
+
+    @property
+    def continuous(self) -> bool:
+        return self.n > 1 and self.gain != 0
+
+    def _signs(self) -> Discrete:
+        """In one dimension the sphere is two points."""
+        return Discrete([-abs(self.gain), abs(self.gain)], [0.5, 0.5])
+
+    def pdf(self, x: Any) -> np.ndarray:
+        if not self.continuous:
+            return self._signs().pdf(x)
+        from scipy import special
+
+        half = (self.n - 1) / 2
+        u = np.asarray(x, float) / abs(self.gain)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log = (half - 1) * np.log1p(-u * u) - special.betaln(half, half)
+            density = np.exp(log - (2 * half - 1) * math.log(2)) / abs(self.gain)
+        return np.where(np.abs(u) <= 1, density, 0.0)
+
+    def cdf(self, x: Any) -> np.ndarray:
+        if not self.continuous:
+            return self._signs().cdf(x)
+        from scipy import special
+
+        u = np.asarray(x, float) / abs(self.gain)
+        return special.betainc((self.n - 1) / 2, (self.n - 1) / 2, np.clip((u + 1) / 2, 0.0, 1.0))
+
+    def quantile(self, p: Any) -> np.ndarray:
+        if not self.continuous:
+            return self._signs().quantile(p)
+        from scipy import special
+
+        return abs(self.gain) * (2 * special.betaincinv((self.n - 1) / 2, (self.n - 1) / 2, p) - 1)
+
+    def __str__(self) -> str:
+        return f"{self.gain:.6g} times a coordinate of a random unit vector in {self.n} dimensions"
+
+
+class LogUniform(Law):
+    """log(u), u ~ U(1, high), times `sign`.
+
+    >>> LogUniform(1.0).std
+    0.0
+    """
+
+    _fields = ("high", "sign")
+
+    def __init__(self, high: float, sign: int = 1) -> None:
+        self.high, self.sign = high, sign
+
+    def _moment(self, k: int) -> float:
+        """E[log(u)^k], k = 1 or 2, by parts; near high = 1 by the series of the width."""
+        width, log = self.high - 1.0, math.log(self.high)
+        if width < 1e-3:
+            return width / 2 - width**2 / 6 if k == 1 else width**2 / 3 - width**3 / 4
+        if k == 1:
+            return (self.high * log - width) / width
+        return (self.high * (log * log - 2 * log) + 2 * width) / width
+
+    @property
+    def mean(self) -> float:
+        return self.sign * self._moment(1)
+
+    @property
+    def std(self) -> float:
+        return math.sqrt(max(self._moment(2) - self._moment(1) ** 2, 0.0))
+
+    @property
+    def support(self) -> tuple[float, float]:
+        far = self.sign * math.log(self.high)
+        return min(far, 0.0), max(far, 0.0)
+
+    @property
+    def continuous(self) -> bool:
+        return self.high > 1
+
+    def pdf(self, x: Any) -> np.ndarray:
+        y = self.sign * np.asarray(x, float)
+        inside = (y >= 0) & (y <= math.log(self.high))
+        if not self.continuous:
+            return np.where(inside, math.inf, 0.0)
+        return np.where(inside, np.exp(np.where(inside, y, 0.0)) / (self.high - 1), 0.0)
+
+    def cdf(self, x: Any) -> np.ndarray:
+        if not self.continuous:
+            return np.where(np.asarray(x) >= 0, 1.0, 0.0)
+        y = np.clip(self.sign * np.asarray(x, float), 0.0, math.log(self.high))
+        below = np.expm1(y) / (self.high - 1)
+        return below if self.sign > 0 else 1.0 - below
+
+    def quantile(self, p: Any) -> np.ndarray:
+        p = np.asarray(p, float)
+        return self.sign * np.log1p((p if self.sign > 0 else 1.0 - p) * (self.high - 1))
+
+    def __str__(self) -> str:
+        return f"{'' if self.sign > 0 else 'minus '}log U(1, {self.high:.6g})"
