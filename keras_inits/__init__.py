@@ -1,17 +1,19 @@
 """Weight initialization for Keras 3; importing it registers every scheme with Keras."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+# The schemes first: the catalogue lists them in this order.
+from keras_inits import schemes as _schemes  # noqa: F401
+
+# isort: split
 from keras_inits import host as _host
-from keras_inits import keras1
+from keras_inits import keras1, laws
+from keras_inits.base import Scheme
 from keras_inits.fans import compute_fans
 from keras_inits.fans import einsum_axes as _einsum_axes
 from keras_inits.gains import gain
-from keras_inits.legacy.keras2.files import legacy_load_model
-from keras_inits.legacy.scope import legacy_scope
-from keras_inits.models.data_dependent import data_dependent
-from keras_inits.models.initialize import initialize
-from keras_inits.models.lsuv import lsuv
-from keras_inits.models.reloadable import check_reloadable
-from keras_inits.registry import get, names
+from keras_inits.registry import get, names, register
 from keras_inits.schemes.constant import Constant, Identity, One, Zero
 from keras_inits.schemes.data import DataNormal, FromArray
 from keras_inits.schemes.identity import Dirac, ZerO
@@ -38,12 +40,32 @@ from keras_inits.schemes.variance_scaling import (
     XavierNormal,
     XavierUniform,
 )
-from keras_inits.streams import DefaultStream, Keras1Stream, TorchStream
+from keras_inits.streams import DefaultStream, Keras1Stream, Stream, TorchStream
+
+if TYPE_CHECKING:
+    from keras_inits.legacy.keras2.files import legacy_load_model
+    from keras_inits.legacy.scope import legacy_scope
+    from keras_inits.models.data_dependent import data_dependent
+    from keras_inits.models.initialize import initialize
+    from keras_inits.models.lsuv import lsuv
+    from keras_inits.models.reloadable import check_reloadable
+    from keras_inits.reports.report import Report
 
 Zeros = Zero
 Ones = One
 
 __version__ = "0.1.0"
+
+# What registers nothing with Keras is imported when it is first used.
+_LATER = {
+    "Report": "reports.report",
+    "check_reloadable": "models.reloadable",
+    "data_dependent": "models.data_dependent",
+    "initialize": "models.initialize",
+    "legacy_load_model": "legacy.keras2.files",
+    "legacy_scope": "legacy.scope",
+    "lsuv": "models.lsuv",
+}
 
 __all__ = [
     "Chrono",
@@ -72,6 +94,9 @@ __all__ = [
     "Orthogonal",
     "RandomNormal",
     "RandomUniform",
+    "Report",
+    "Scheme",
+    "Stream",
     "TorchStream",
     "TruncatedNormal",
     "Uniform",
@@ -88,10 +113,24 @@ __all__ = [
     "get",
     "initialize",
     "keras1",
+    "laws",
     "legacy_load_model",
     "legacy_scope",
     "lsuv",
     "names",
+    "register",
 ]
 
 _host.give_einsum_axes(VarianceScaling, _einsum_axes)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

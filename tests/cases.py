@@ -1,194 +1,245 @@
-"""The table of cases: every registered class with the arguments to test it with and its exact law.
+"""The table of cases: every registered class with the arguments to test it with, and its exact law.
 
-`test_every_class_has_a_case` fails for a class without a row.
+`test_every_class_has_a_case` fails for a class without a row. Laws and standard deviations are
+SciPy's, or written out here from the papers, rather than asked of the code under test.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
 import keras_inits as ki
+from keras_inits import keras1
 from keras_inits.registry import CATALOGUE
 
+Shape = tuple[int, ...]
 TRUNCATED_STDDEV = math.sqrt(stats.truncnorm(-2, 2).var())
+DENSE, CONV, BIAS = (400, 300), (3, 3, 40, 320), (40,)
 
 
 @dataclass(frozen=True)
 class Case:
     """One way to make a scheme.
 
-    `make(shape, seed)` makes it; `law(shape)` is the exact law of its entries, a frozen SciPy
-    distribution, None where entries are not alike (orthogonal) or not random. `shape` is one with
-    enough entries to test the law on.
+    `arguments` are the constructor's, some of them functions of the shape. `law(shape)` is the law
+    of entries that are independent and alike, a frozen SciPy distribution; `std(shape)` the standard
+    deviation of the entries of a structured tensor. `shape` is one with enough entries to test on.
     """
 
-    id: str
-    make: Callable[[tuple[int, ...], Any], Any]
-    law: Callable[[tuple[int, ...]], Any] | None = None
-    shape: tuple[int, ...] = (400, 300)
+    cls: type
+    arguments: dict[str, Any] = field(default_factory=dict)
+    law: Callable[[Shape], Any] | None = None
+    std: Callable[[Shape], float] | None = None
+    shape: Shape = DENSE
+    suffix: str = ""
+
+    def make(self, shape: Shape, seed: Any) -> Any:
+        given = {k: v(shape) if callable(v) else v for k, v in self.arguments.items()}
+        return self.cls(**given, **({"seed": seed} if self.random else {}))
 
     @property
     def class_name(self) -> str:
         """The class's key in the catalogue."""
-        return self.id.split("(")[0].replace("keras1.", "keras1>")
+        return next(key for key, entry in CATALOGUE.items() if entry.cls is self.cls)
 
     @property
-    def cls(self) -> type:
-        return CATALOGUE[self.class_name].cls
+    def id(self) -> str:
+        shown = (f"{k}={'...' if callable(v) else repr(v)}" for k, v in self.arguments.items())
+        return f"{self.class_name.replace('>', '.')}({', '.join(shown)}){self.suffix}"
 
     @property
     def random(self) -> bool:
         return self.cls.random
 
 
-def _fans(shape: tuple[int, ...]) -> tuple[float, float]:
-    """Fans, written out again here rather than asked of the code under test."""
-    if len(shape) < 2:
-        return (shape[0], shape[0]) if shape else (1, 1)
-    field = 1
-    for extent in shape[:-2]:
-        field *= extent
-    return field * shape[-2], field * shape[-1]
+def _alike(cls: type, law: Any, **arguments: Any) -> Case:
+    """Entries with one law whatever the shape."""
+    return Case(cls, arguments, lambda shape: law)
+
+
+def _by_fans(cls: type, law: Callable[[float, float], Any], **arguments: Any) -> list[Case]:
+    """A case for a matrix and one for a convolution kernel, whose fans differ by the field."""
+
+    def of_shape(shape: Shape) -> Any:
+        if len(shape) < 2:
+            return law(*((shape[0], shape[0]) if shape else (1, 1)))
+        field = math.prod(shape[:-2])
+        return law(field * shape[-2], field * shape[-1])
+
+    return [
+        Case(cls, arguments, of_shape, shape=shape, suffix=suffix)
+        for suffix, shape in (("", DENSE), ("-conv", CONV))
+    ]
+
+
+def _structured(
+    cls: type, std: Callable[[Shape], float], shape: Shape = DENSE, **arguments: Any
+) -> Case:
+    return Case(cls, arguments, std=std, shape=shape)
 
 
 def _uniform(limit: float) -> Any:
     return stats.uniform(-limit, 2 * limit)
 
 
-def _two_sigma(stddev: float) -> Any:
-    """A normal cut at two sigma that has this standard deviation after the cut."""
-    return stats.truncnorm(-2, 2, scale=stddev / TRUNCATED_STDDEV)
+def _normal(variance: float) -> Any:
+    return stats.norm(0, math.sqrt(variance))
 
 
-DENSE, CONV = (400, 300), (3, 3, 40, 320)
+def _two_sigma(variance: float) -> Any:
+    """A normal cut at two sigma that has this variance after the cut."""
+    return stats.truncnorm(-2, 2, scale=math.sqrt(variance) / TRUNCATED_STDDEV)
 
 
-def _fan_case(arguments: str, law: Callable[[float, float], Any]) -> list[Case]:
-    """A case for a matrix and one for a convolution kernel, whose fans differ by the field."""
-    name, inner = arguments[:-1].split("(")
-
-    def make(shape: tuple[int, ...], seed: Any) -> Any:
-        return eval(f"{name}({inner}{', ' if inner else ''}seed=seed)", vars(ki) | {"seed": seed})
-
-    return [
-        Case(f"{arguments}{suffix}", make, lambda shape: law(*_fans(shape)), shape)
-        for suffix, shape in (("", DENSE), ("-conv", CONV))
-    ]
+def _two_values(value: float, share: float) -> float:
+    """The standard deviation of `value` with probability `share`, else 0."""
+    return abs(value) * math.sqrt(share * (1 - share))
 
 
-def _plain(arguments: str, law: Any = None, shape: tuple[int, ...] = DENSE) -> Case:
-    name, inner = arguments[:-1].split("(", 1)
-
-    def make(shape: tuple[int, ...], seed: Any) -> Any:
-        scheme = eval(name, vars(ki).copy())
-        given = f"{inner}{', ' if inner else ''}seed=seed" if scheme.random else inner
-        return eval(f"{name}({given})", vars(ki) | {"seed": seed})
-
-    return Case(arguments, make, None if law is None else lambda _: law, shape)
+def _eye(shape: Shape) -> float:
+    return min(shape) / math.prod(shape)
 
 
-def _features(shape: tuple[int, ...]) -> int:
-    return shape[-2] if len(shape) > 1 else 1
+def _unit_vector(n: int, share: float = 1.0) -> float:
+    """Of entries of unit vectors in n dimensions, which fill a share of the tensor."""
+    return math.sqrt(share / n)
 
 
-def _from_array(shape: tuple[int, ...], seed: Any) -> Any:
-    return ki.FromArray(np.arange(math.prod(shape), dtype="float32").reshape(shape) / 7)
+def _array(shape: Shape) -> np.ndarray:
+    return np.arange(math.prod(shape), dtype="float32").reshape(shape) / 7
 
 
-def _data_normal(shape: tuple[int, ...], seed: Any) -> Any:
-    features = _features(shape)
-    return ki.DataNormal([0.5] * features or 0.5, [0.1] * features or 0.1, seed=seed)
+def _chrono(high: float) -> float:
+    """A quarter of the entries is log(u), a quarter -log(u), u ~ U(1, high), half of them 0."""
+    square = stats.uniform(1, high - 1).expect(lambda u: np.log(u) ** 2)
+    return math.sqrt(square / 2)
+
+
+def _features(value: float) -> Callable[[Shape], Any]:
+    return lambda shape: [value] * (shape[-2] if len(shape) > 1 else 1)
 
 
 CASES: list[Case] = [
-    _plain("Zero()"),
-    _plain("One()"),
-    _plain("Constant()"),
-    _plain("Constant(value=-1.5)"),
-    _plain("Identity()"),
-    _plain("Identity(gain=-0.5)"),
-    _plain("Uniform()", _uniform(0.05)),
-    _plain("Uniform(scale=2.0)", _uniform(2.0)),
-    _plain("Normal()", stats.norm(0, 0.05)),
-    _plain("Normal(scale=2.0)", stats.norm(0, 2.0)),
-    _plain("RandomUniform()", _uniform(0.05)),
-    _plain("RandomUniform(minval=1.0, maxval=3.0)", stats.uniform(1, 2)),
-    _plain("RandomNormal()", stats.norm(0, 0.05)),
-    _plain("RandomNormal(mean=3.0, stddev=0.5)", stats.norm(3, 0.5)),
-    _plain("TruncatedNormal()", stats.truncnorm(-2, 2, 0, 0.05)),
-    _plain(
-        "TruncatedNormal(mean=1.0, stddev=0.5, low=-1.0, high=3.0)", stats.truncnorm(-1, 3, 1, 0.5)
+    _structured(ki.Zero, lambda shape: 0.0),
+    _structured(ki.One, lambda shape: 0.0),
+    _structured(ki.Constant, lambda shape: 0.0),
+    _structured(ki.Constant, lambda shape: 0.0, value=-1.5),
+    _structured(ki.Identity, lambda shape: _two_values(1, _eye(shape))),
+    _structured(ki.Identity, lambda shape: _two_values(0.5, _eye(shape)), gain=-0.5),
+    _alike(ki.Uniform, _uniform(0.05)),
+    _alike(ki.Uniform, _uniform(2.0), scale=2.0),
+    _alike(ki.Normal, stats.norm(0, 0.05)),
+    _alike(ki.Normal, stats.norm(0, 2.0), scale=2.0),
+    _alike(ki.RandomUniform, _uniform(0.05)),
+    _alike(ki.RandomUniform, stats.uniform(1, 2), minval=1.0, maxval=3.0),
+    _alike(ki.RandomNormal, stats.norm(0, 0.05)),
+    _alike(ki.RandomNormal, stats.norm(3, 0.5), mean=3.0, stddev=0.5),
+    _alike(ki.TruncatedNormal, stats.truncnorm(-2, 2, 0, 0.05)),
+    _alike(
+        ki.TruncatedNormal,
+        stats.truncnorm(-1, 3, 1, 0.5),
+        **{"mean": 1.0, "stddev": 0.5, "low": -1.0, "high": 3.0},
     ),
-    *_fan_case("VarianceScaling()", lambda i, o: _two_sigma(i**-0.5)),
-    *_fan_case(
-        "VarianceScaling(scale=3.0, mode='fan_out', distribution='uniform')",
+    _alike(ki.TruncatedNormal, stats.truncnorm(5, 6), mean=0.0, stddev=1.0, low=5.0, high=6.0),
+    *_by_fans(ki.VarianceScaling, lambda i, o: _two_sigma(1 / i)),
+    *_by_fans(
+        ki.VarianceScaling,
         lambda i, o: _uniform(3 / o**0.5),
+        **{"scale": 3.0, "mode": "fan_out", "distribution": "uniform"},
     ),
-    *_fan_case(
-        "VarianceScaling(scale=2.0, mode='fan_avg', distribution='untruncated_normal')",
-        lambda i, o: stats.norm(0, (4 / (i + o)) ** 0.5),
+    *_by_fans(
+        ki.VarianceScaling,
+        lambda i, o: _normal(4 / (i + o)),
+        **{"scale": 2.0, "mode": "fan_avg", "distribution": "untruncated_normal"},
     ),
-    *_fan_case(
-        "VarianceScaling(mode='fan_geo_avg', distribution='truncated_normal')",
-        lambda i, o: _two_sigma((i * o) ** -0.25),
+    *_by_fans(
+        ki.VarianceScaling,
+        lambda i, o: _two_sigma((i * o) ** -0.5),
+        **{"mode": "fan_geo_avg", "distribution": "truncated_normal"},
     ),
-    *_fan_case("LecunUniform()", lambda i, o: _uniform((3 / i) ** 0.5)),
-    *_fan_case("LecunNormal()", lambda i, o: stats.norm(0, i**-0.5)),
-    *_fan_case("GlorotUniform()", lambda i, o: _uniform((6 / (i + o)) ** 0.5)),
-    *_fan_case("GlorotNormal()", lambda i, o: stats.norm(0, (2 / (i + o)) ** 0.5)),
-    *_fan_case("HeUniform()", lambda i, o: _uniform((6 / i) ** 0.5)),
-    *_fan_case("HeNormal()", lambda i, o: stats.norm(0, (2 / i) ** 0.5)),
-    *_fan_case("XavierUniform()", lambda i, o: _uniform((6 / (i + o)) ** 0.5)),
-    *_fan_case("XavierUniform(gain=3.0)", lambda i, o: _uniform(3 * (6 / (i + o)) ** 0.5)),
-    *_fan_case("XavierNormal()", lambda i, o: stats.norm(0, (2 / (i + o)) ** 0.5)),
-    *_fan_case("XavierNormal(gain=3.0)", lambda i, o: stats.norm(0, 3 * (2 / (i + o)) ** 0.5)),
-    *_fan_case("KaimingUniform()", lambda i, o: _uniform((6 / i) ** 0.5)),
-    *_fan_case(
-        "KaimingUniform(a=0.5, mode='fan_out')", lambda i, o: _uniform((6 / (1.25 * o)) ** 0.5)
+    *_by_fans(ki.LecunUniform, lambda i, o: _uniform((3 / i) ** 0.5)),
+    *_by_fans(ki.LecunNormal, lambda i, o: _normal(1 / i)),
+    *_by_fans(ki.GlorotUniform, lambda i, o: _uniform((6 / (i + o)) ** 0.5)),
+    *_by_fans(ki.GlorotNormal, lambda i, o: _normal(2 / (i + o))),
+    *_by_fans(ki.HeUniform, lambda i, o: _uniform((6 / i) ** 0.5)),
+    *_by_fans(ki.HeNormal, lambda i, o: _normal(2 / i)),
+    *_by_fans(ki.XavierUniform, lambda i, o: _uniform((6 / (i + o)) ** 0.5)),
+    *_by_fans(ki.XavierUniform, lambda i, o: _uniform(3 * (6 / (i + o)) ** 0.5), gain=3.0),
+    *_by_fans(ki.XavierNormal, lambda i, o: _normal(2 / (i + o))),
+    *_by_fans(ki.XavierNormal, lambda i, o: _normal(9 * 2 / (i + o)), gain=3.0),
+    *_by_fans(ki.KaimingUniform, lambda i, o: _uniform((6 / i) ** 0.5)),
+    *_by_fans(
+        ki.KaimingUniform, lambda i, o: _uniform((6 / (1.25 * o)) ** 0.5), a=0.5, mode="fan_out"
     ),
-    *_fan_case("KaimingUniform(nonlinearity='selu')", lambda i, o: _uniform(0.75 * (3 / i) ** 0.5)),
-    *_fan_case("KaimingNormal()", lambda i, o: stats.norm(0, (2 / i) ** 0.5)),
-    *_fan_case(
-        "KaimingNormal(mode='fan_out', nonlinearity='tanh')",
-        lambda i, o: stats.norm(0, 5 / 3 / o**0.5),
+    *_by_fans(ki.KaimingUniform, lambda i, o: _uniform(0.75 * (3 / i) ** 0.5), nonlinearity="selu"),
+    *_by_fans(ki.KaimingNormal, lambda i, o: _normal(2 / i)),
+    *_by_fans(
+        ki.KaimingNormal,
+        lambda i, o: _normal(25 / 9 / o),
+        **{"mode": "fan_out", "nonlinearity": "tanh"},
     ),
-    *_fan_case(
-        "KaimingNormal(a=0.5, nonlinearity='relu')", lambda i, o: stats.norm(0, (2 / i) ** 0.5)
+    *_by_fans(ki.KaimingNormal, lambda i, o: _normal(2 / i), a=0.5, nonlinearity="relu"),
+    *_by_fans(ki.FanInUniform, lambda i, o: _uniform(i**-0.5)),
+    *_by_fans(ki.FanInUniform, lambda i, o: _uniform(3 * i**-0.5), gain=3.0),
+    _structured(ki.Orthogonal, lambda s: _unit_vector(max(math.prod(s[:-1]), s[-1]))),
+    _structured(ki.Orthogonal, lambda s: 1.5 * _unit_vector(400), gain=1.5),
+    _structured(ki.Orthogonal, lambda s: 2 * _unit_vector(50), (3, 4, 50), gain=-2.0),
+    _structured(ki.DeltaOrthogonal, lambda s: _unit_vector(30, 1 / 9), (3, 3, 20, 30)),
+    _structured(
+        ki.DeltaOrthogonal, lambda s: 1.5 * _unit_vector(30, 1 / 9), (3, 3, 20, 30), gain=1.5
     ),
-    *_fan_case("FanInUniform()", lambda i, o: _uniform(i**-0.5)),
-    *_fan_case("FanInUniform(gain=3.0)", lambda i, o: _uniform(3 * i**-0.5)),
-    _plain("Orthogonal()"),
-    _plain("Orthogonal(gain=1.5)"),
-    _plain("DeltaOrthogonal()", shape=(3, 3, 20, 30)),
-    _plain("DeltaOrthogonal(gain=1.5)", shape=(3, 3, 20, 30)),
-    _plain("Dirac()", shape=(3, 3, 4, 6)),
-    _plain("Dirac(groups=2)", shape=(3, 3, 4, 6)),
-    _plain("ZerO()"),
-    Case("DataNormal", _data_normal, lambda _: stats.norm(0.5, 0.1)),
-    Case("FromArray", _from_array),
-    _plain("Gated(initializer='keras_inits>orthogonal')"),
-    _plain("Gated(initializer='keras_inits>normal', gates=3)", stats.norm(0, 0.05)),
-    _plain("ForgetGateBias(value=2.0, initializer='keras_inits>uniform')", shape=(40,)),
-    _plain("ForgetGateBias()", shape=(40,)),
-    _plain("Chrono(max_time=100.0)", shape=(40,)),
-    _plain("keras1.Zero()"),
-    _plain("keras1.One()"),
-    _plain("keras1.Identity(scale=0.5)", shape=(30, 30)),
-    _plain("keras1.Uniform()", _uniform(0.05)),
-    _plain("keras1.Normal(scale=2.0)", stats.norm(0, 2.0)),
-    *_fan_case("keras1.LecunUniform()", lambda i, o: _uniform((3 / i) ** 0.5)),
-    *_fan_case("keras1.GlorotNormal()", lambda i, o: stats.norm(0, (2 / (i + o)) ** 0.5)),
-    *_fan_case("keras1.GlorotUniform()", lambda i, o: _uniform((6 / (i + o)) ** 0.5)),
-    *_fan_case("keras1.HeNormal()", lambda i, o: stats.norm(0, (2 / i) ** 0.5)),
-    *_fan_case("keras1.HeUniform()", lambda i, o: _uniform((6 / i) ** 0.5)),
-    _plain("keras1.Orthogonal()"),
+    _structured(ki.Dirac, lambda s: _two_values(1, 4 / (9 * 4 * 6)), (3, 3, 4, 6)),
+    _structured(ki.Dirac, lambda s: _two_values(1, 6 / (9 * 4 * 6)), (3, 3, 4, 6), groups=2),
+    _structured(ki.ZerO, lambda s: _two_values(1, _eye(s))),
+    Case(ki.ZerO, std=lambda s: float(_hadamard(*s).std()), shape=(5, 12), suffix="-wide"),
+    _alike(ki.DataNormal, stats.norm(0.5, 0.1), mean=_features(0.5), stddev=_features(0.1)),
+    _structured(
+        ki.DataNormal,
+        lambda s: math.sqrt(1 + (2**2 + 4**2) / 2),
+        (2, 50_000),
+        mean=[0.0, 2.0],
+        stddev=[2.0, 4.0],
+    ),
+    _structured(ki.FromArray, lambda s: float(_array(s).std(dtype="float64")), array=_array),
+    _structured(ki.Gated, lambda s: _unit_vector(400), initializer="keras_inits>orthogonal"),
+    _alike(ki.Gated, stats.norm(0, 0.05), initializer="keras_inits>normal", gates=3),
+    _structured(
+        ki.ForgetGateBias,
+        lambda s: math.sqrt(0.75 * 0.05**2 / 3 + 2**2 * 0.25 * 0.75),
+        BIAS,
+        **{"value": 2.0, "initializer": "keras_inits>uniform"},
+    ),
+    _structured(ki.ForgetGateBias, lambda s: _two_values(1, 0.25), BIAS),
+    _structured(ki.Chrono, lambda s: _chrono(99.0), BIAS, max_time=100.0),
+    _structured(keras1.Zero, lambda shape: 0.0),
+    _structured(keras1.One, lambda shape: 0.0),
+    _structured(keras1.Identity, lambda s: _two_values(0.5, _eye(s)), (30, 30), scale=0.5),
+    _alike(keras1.Uniform, _uniform(0.05)),
+    _alike(keras1.Uniform, _uniform(2.0), scale=-2.0),
+    _alike(keras1.Normal, stats.norm(0, 2.0), scale=2.0),
+    *_by_fans(keras1.LecunUniform, lambda i, o: _uniform((3 / i) ** 0.5)),
+    *_by_fans(keras1.GlorotNormal, lambda i, o: _normal(2 / (i + o))),
+    *_by_fans(keras1.GlorotUniform, lambda i, o: _uniform((6 / (i + o)) ** 0.5)),
+    *_by_fans(keras1.HeNormal, lambda i, o: _normal(2 / i)),
+    *_by_fans(keras1.HeUniform, lambda i, o: _uniform((6 / i) ** 0.5)),
+    _structured(keras1.Orthogonal, lambda s: 1.1 * _unit_vector(400)),
+    _structured(keras1.Orthogonal, lambda s: 2.0 * _unit_vector(90), (4, 9, 10), scale=2.0),
 ]
+
+
+def _hadamard(rows: int, columns: int) -> np.ndarray:
+    from scipy.linalg import hadamard
+
+    order = 1 << (columns - 1).bit_length()
+    return hadamard(order)[:rows, :columns] / math.sqrt(order)
+
 
 BY_ID = {case.id: case for case in CASES}
 ONE_EACH = list({case.class_name: case for case in reversed(CASES)}.values())[::-1]
+assert len(BY_ID) == len(CASES), "two cases have one name"

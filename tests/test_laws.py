@@ -20,8 +20,42 @@ def test_every_class_has_a_case() -> None:
     assert {case.class_name for case in CASES} == set(CATALOGUE)
 
 
-def test_the_table_would_notice_a_missing_case() -> None:
-    assert {case.class_name for case in CASES[1:] if case.class_name != "Zero"} != set(CATALOGUE)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_every_case_says_its_law(case: Case) -> None:
+    assert (case.law is None) != (case.std is None)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("case", WITH_LAW, ids=lambda case: case.id)
+def test_law_of_a_scheme_is_scipys(case: Case) -> None:
+    exact, law = case.law(case.shape), case.make(case.shape, 1).law(case.shape)
+    assert law.mean == pytest.approx(exact.mean(), rel=1e-9, abs=1e-15)
+    # SciPy's own moments of a law cut far out have errors of 1e-10.
+    assert law.std == pytest.approx(exact.std(), rel=1e-9)
+    assert law.support == pytest.approx(exact.support(), rel=1e-14)
+    p = np.linspace(0.0, 1.0, 41)[1:-1]
+    x = exact.ppf(p)
+    np.testing.assert_allclose(law.cdf(x), p, rtol=1e-9)
+    np.testing.assert_allclose(law.pdf(x), exact.pdf(x), rtol=1e-9)
+    np.testing.assert_allclose(law.quantile(p), x, rtol=1e-9, atol=1e-15)
+    low, high = exact.mean() - 20 * exact.std(), exact.mean() + 20 * exact.std()
+    assert law.cdf([low, high]).tolist() == pytest.approx([0, 1], abs=1e-15)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.std], ids=lambda case: case.id)
+def test_spread_of_structured_entries(case: Case) -> None:
+    """Exact where nothing is drawn, within five standard errors where entries are."""
+    std = case.std(case.shape)
+    scheme = case.make(case.shape, 1)
+    law = scheme.law(case.shape)
+    assert law.std == pytest.approx(std, rel=1e-6)
+    x = to_numpy(scheme(case.shape)).ravel()
+    if not case.random:
+        assert x.std() == pytest.approx(std, rel=1e-5)
+        assert x.mean() == pytest.approx(law.mean, rel=1e-5)
+    elif x.size > 1000:
+        # Entries of orthogonal matrices are no more spread than independent ones.
+        assert abs(x.std() - std) < 5 * std / math.sqrt(x.size)
 
 
 @pytest.mark.parametrize("case", WITH_LAW, ids=lambda case: case.id)

@@ -1,0 +1,146 @@
+"""Law objects: moments, distribution functions and draws agree with one another and with SciPy."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+from keras_inits import laws
+from keras_inits.streams import DefaultStream
+
+pytestmark = pytest.mark.once
+
+MIXED = laws.Mixture([laws.Uniform(-1, 2), laws.Point(0.5), laws.Normal(3.0, 0.5)], [1, 2, 5])
+ALL = {
+    "uniform": laws.Uniform(-1.0, 3.0),
+    "normal": laws.Normal(2.0, 0.5),
+    "cut": laws.TruncatedNormal(1.0, 0.5, -2.0, 2.0),
+    "tail": laws.TruncatedNormal(0.0, 2.0, 3.0, 4.0),
+    "left tail": laws.TruncatedNormal(0.0, 2.0, -4.0, -3.0),
+    "one side": laws.TruncatedNormal(0.0, 1.0, 1.0, 1e9),
+    "sphere": laws.SphereEntry(7, -1.5),
+    "circle": laws.SphereEntry(2, 1.0),
+    "signs": laws.SphereEntry(1, 2.0),
+    "log": laws.LogUniform(50.0),
+    "minus log": laws.LogUniform(50.0, -1),
+    "near one": laws.LogUniform(1.0005),
+    "point": laws.Point(-2.5),
+    "discrete": laws.Discrete([3.0, -1.0, 0.0], [0.2, 0.3, 0.5]),
+    "entries": laws.Entries(np.array([[1.0, 5.0], [2.0, 2.0]])),
+    "mixed": MIXED,
+}
+
+
+@pytest.mark.parametrize("law", ALL.values(), ids=ALL)
+def test_moments_are_those_of_the_quantile(law: laws.Law) -> None:
+    p = (np.arange(400_000) + 0.5) / 400_000
+    x = law.quantile(p)
+    spread = max(law.std, 1e-3)
+    assert x.mean() == pytest.approx(law.mean, abs=1e-4 * spread)
+    assert x.std() == pytest.approx(law.std, rel=2e-3, abs=1e-12)
+    assert (np.diff(x) >= 0).all()
+    low, high = law.support
+    slack = 1e-12 * max(1.0, abs(law.mean))
+    assert low - slack <= x[0]
+    assert x[-1] <= high + slack
+
+
+@pytest.mark.parametrize("law", ALL.values(), ids=ALL)
+def test_quantile_is_the_least_that_reaches_p(law: laws.Law) -> None:
+    p = np.linspace(0.001, 0.999, 999)
+    x = law.quantile(p)
+    step = 1e-9 * max(law.std, 1e-6)
+    assert (law.cdf(x + step) >= p - 1e-12).all()
+    assert (law.cdf(x - step) <= p + 1e-6).all()
+
+
+@pytest.mark.parametrize("name", [n for n, law in ALL.items() if law.continuous])
+def test_density_is_the_slope_of_the_distribution(name: str) -> None:
+    law = ALL[name]
+    inner = law.quantile(np.array([0.02, 0.3, 0.5, 0.7, 0.98]))
+    for low, high in zip(inner[:-1], inner[1:], strict=True):
+        area, _ = integrate.quad(lambda x: float(law.pdf(x)), low, high)
+        assert area == pytest.approx(float(law.cdf(high) - law.cdf(low)), rel=1e-7)
+    low, high = law.support
+    assert not law.pdf([low - 1.0, high + 1.0])[np.isfinite([low, high])].any()
+
+
+def test_atoms_are_told() -> None:
+    assert {name for name, law in ALL.items() if not law.continuous} == {
+        *("signs", "point", "discrete", "entries", "mixed"),
+    }
+    for law in (laws.Normal(0.0, 0.0), laws.Uniform(1.0, 1.0), laws.LogUniform(1.0)):
+        assert not law.continuous
+        assert law.std == 0
+        assert law.cdf([law.mean - 1, law.mean, law.mean + 1]).tolist() == [0, 1, 1]
+    assert MIXED.cdf(0.5) - MIXED.cdf(0.5 - 1e-12) == pytest.approx(0.25)
+    assert laws.Discrete([1.0, 2.0], [3, 1]).pdf([1.0, 1.5]).tolist() == [math.inf, 0.0]
+
+
+# Mean and standard deviation of N(0, 1) between two bounds, by quadrature with 50 digits.
+TAILS = {
+    (-1.0, 3.0): (0.28278611072715143, 0.78494696340442927),
+    (5.0, 6.0): (5.1831470904771715, 0.17161710511625310),
+    (8.3, 9.0): (8.4157119230649, 0.11112337401673221),
+    (9.0, 10.0): (9.108456288012405, 0.10699909262062108),
+    (-10.0, -9.0): (-9.108456288012405, 0.10699909262062108),
+    (30.0, 31.0): (30.03325966743362, 0.033223056930922),
+    (1e4, 2e4): (10000.000099999997, 9.99999970000002e-05),
+    (0.0, 1e-9): (5e-10, 2.8867513459481e-10),
+}
+
+
+@pytest.mark.parametrize("bounds", TAILS, ids=str)
+def test_truncated_moments_far_out(bounds: tuple[float, float]) -> None:
+    law = laws.TruncatedNormal(0.0, 1.0, *bounds)
+    mean, std = TAILS[bounds]
+    assert law.mean == pytest.approx(mean, rel=1e-13)
+    assert law.std == pytest.approx(std, rel=1e-12)
+    wide = laws.TruncatedNormal(2.0, 3.0, *bounds)
+    assert wide.mean == pytest.approx(2 + 3 * mean, rel=1e-12)
+    assert wide.std == pytest.approx(3 * std, rel=1e-12)
+
+
+def test_sphere_entry_is_beta() -> None:
+    exact = stats.beta(14.5, 14.5, -1.5, 3)
+    law = laws.SphereEntry(30, 1.5)
+    x = np.linspace(-1.4, 1.4, 29)
+    np.testing.assert_allclose(law.pdf(x), exact.pdf(x), rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(law.cdf(x), exact.cdf(x), rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("law", [*ALL.values()], ids=ALL)
+def test_draws_follow_the_law(law: laws.Law) -> None:
+    x = law.draw(DefaultStream(3), (20_000,), "float64")
+    assert x.dtype == np.float64
+    if law.continuous:
+        assert stats.kstest(x, law.cdf).pvalue > 1e-4
+    assert abs(x.mean() - law.mean) <= 5 * law.std / math.sqrt(x.size) + 1e-12
+    block = law.draw(DefaultStream(3), (20_000,), "float64", (slice(100, 103),))
+    assert np.array_equal(block, x[100:103])
+
+
+def test_laws_say_themselves() -> None:
+    texts = {
+        laws.Uniform(-0.05, 0.05): "U(-0.05, 0.05)",
+        laws.Normal(0.0, 0.1): "N(0, 0.1^2)",
+        laws.TruncatedNormal(0.0, 0.1, -2.0, 2.0): "N(0, 0.1^2) cut at 2 sigma",
+        laws.TruncatedNormal(1.0, 0.5, -1.0, 3.0): "N(1, 0.5^2) within [0.5, 2.5]",
+        laws.Point(1.0): "1",
+        laws.LogUniform(9.0, -1): "minus log U(1, 9)",
+        laws.Mixture([laws.Point(0.0), laws.Normal(0.0, 1.0)], [1, 3]): (
+            "0.25 of the entries 0; 0.75 of the entries N(0, 1^2)"
+        ),
+    }
+    assert {law: str(law) for law in texts} == texts
+    assert laws.Normal(0.0, 0.1) == laws.Normal(0.0, 0.1) != laws.Normal(0.0, 0.2)
+    assert repr(laws.Normal(0.0, 0.1)) == "Normal(mean=0.0, stddev=0.1)"
+
+
+def test_a_mixture_of_equals_is_one_of_them() -> None:
+    assert laws.mixture([laws.Normal(0, 1), laws.Normal(0, 1)], [1, 5]) == laws.Normal(0, 1)
+    assert laws.mixture([laws.Normal(0, 1), None], [1, 1]) is None
+    assert laws.mixture([laws.Normal(0, 1), None], [1, 0]) == laws.Normal(0, 1)
