@@ -1,7 +1,8 @@
 """Keras 1.2.2's initializations, with its fans, defaults and laws, and rules from its models."""
 
+from typing import TYPE_CHECKING, Any
+
 from keras_inits.legacy.keras1.fans import fans
-from keras_inits.legacy.keras1.rules import rules
 from keras_inits.legacy.keras1.schemes import (
     GlorotNormal,
     GlorotUniform,
@@ -15,6 +16,9 @@ from keras_inits.legacy.keras1.schemes import (
     Uniform,
     Zero,
 )
+
+if TYPE_CHECKING:
+    from keras_inits.legacy.keras1.rules import rules
 
 __all__ = [
     "GlorotNormal",
@@ -31,3 +35,11 @@ __all__ = [
     "fans",
     "rules",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "rules":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from keras_inits.legacy.keras1.rules import rules  # it reads JSON: for those who use it alone
+
+    return rules

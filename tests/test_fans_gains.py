@@ -179,3 +179,36 @@ def test_kaiming_takes_torchs_gains(nonlinearity: str) -> None:
         torch.nn.init.calculate_gain("leaky_relu", 0.3) / 4, rel=1e-12
     )
     assert np.isclose(ki.HeNormal().law((16, 8)).std, math.sqrt(2 / 16))
+
+
+@pytest.mark.once
+def test_scale_is_variance_times_fan() -> None:
+    """What code that reads a VarianceScaling takes from one: variance = scale / fan."""
+    for scheme, scale in (
+        (ki.XavierUniform(3.0), 9.0),
+        (ki.XavierNormal(3.0), 9.0),
+        (ki.FanInUniform(3.0), 3.0),
+        (ki.KaimingUniform(a=0.5), 1.6),
+        (ki.KaimingNormal(nonlinearity="tanh"), 25 / 9),
+        (ki.HeNormal(), 2.0),
+    ):
+        assert scheme.scale == pytest.approx(scale)
+        n = {"fan_in": 16, "fan_avg": 12}[scheme.mode]
+        assert scheme.law((16, 8)).std ** 2 == pytest.approx(scale / n)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16"])
+def test_gain_is_computed_in_double_precision(policy: str) -> None:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        for layer, exact in (
+            (keras.layers.Activation("exponential"), math.exp(-1)),
+            (keras.layers.LeakyReLU(0.5), math.sqrt(1.6)),
+            (keras.layers.PReLU(keras.initializers.Constant(0.5)), math.sqrt(1.6)),
+        ):
+            assert ki.gain(layer) == pytest.approx(exact, rel=1e-9)
+        backward = ki.gain(keras.layers.Activation("tanh"), direction="backward")
+        assert backward == pytest.approx(1.467413591630795, rel=1e-7)
+    finally:
+        keras.config.set_dtype_policy(before)

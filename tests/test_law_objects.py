@@ -37,11 +37,11 @@ ALL = {
 
 @pytest.mark.parametrize("law", ALL.values(), ids=ALL)
 def test_moments_are_those_of_the_quantile(law: laws.Law) -> None:
-    p = (np.arange(400_000) + 0.5) / 400_000
+    p = (np.arange(40_000) + 0.5) / 40_000
     x = law.quantile(p)
     spread = max(law.std, 1e-3)
-    assert x.mean() == pytest.approx(law.mean, abs=1e-4 * spread)
-    assert x.std() == pytest.approx(law.std, rel=2e-3, abs=1e-12)
+    assert x.mean() == pytest.approx(law.mean, abs=1e-3 * spread)
+    assert x.std() == pytest.approx(law.std, rel=5e-3, abs=1e-12)
     assert (np.diff(x) >= 0).all()
     low, high = law.support
     slack = 1e-12 * max(1.0, abs(law.mean))

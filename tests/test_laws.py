@@ -184,3 +184,32 @@ def test_large_and_small_gains() -> None:
         ki.XavierUniform(1e200)((3, 3), "float32")
     with pytest.raises(ValueError, match="a width of 2e-31 to"):
         ki.Uniform(1e-38)((3, 3), "float32")
+
+
+@pytest.mark.parametrize(
+    ("make", "dtype"),
+    [
+        (lambda: ki.Constant(1e5), "float16"),
+        (lambda: ki.Constant(1e39), "float32"),
+        (lambda: ki.Normal(1e5, seed=1), "float16"),
+        (lambda: ki.Normal(2e38, seed=1), "bfloat16"),
+        (lambda: ki.Uniform(1e5, seed=1), "float16"),
+        (lambda: ki.TruncatedNormal(0.0, 1e5, seed=1), "float16"),
+        (lambda: ki.Identity(1e5), "float16"),
+        (lambda: ki.Orthogonal(1e6, seed=1), "float16"),
+        (lambda: ki.Gated(ki.Constant(1e5)), "float16"),
+        (lambda: ki.FromArray(np.full((64, 64), 1e300)), "float32"),
+        (lambda: ki.keras1.Normal(1e5, seed=1), "float16"),
+        (lambda: ki.keras1.Identity(1e5), "float16"),
+    ],
+    ids=str,
+)
+def test_an_entry_that_the_dtype_cannot_hold_is_an_error(make, dtype: str) -> None:
+    scheme = make()
+    with pytest.raises(ValueError, match=rf"finite in {dtype}"):
+        scheme((64, 64), dtype)
+
+
+def test_an_infinite_entry_that_is_meant_stays() -> None:
+    x = to_numpy(ki.FromArray([[0.0, -math.inf]])((1, 2), "float16"))
+    assert x.tolist() == [[0.0, -math.inf]]

@@ -22,7 +22,7 @@ LAYERS = [
     ("base", "registry"),
     ("schemes",),
     ("legacy", "keras1", "models"),
-    ("plots", "compare", "cli"),
+    ("plots", "compare", "cli", "testing"),
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
