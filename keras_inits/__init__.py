@@ -125,6 +125,8 @@ _host.give_einsum_axes(VarianceScaling, _einsum_axes)
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("plots", "testing"):
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)

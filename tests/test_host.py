@@ -1,0 +1,53 @@
+"""What leans on a release of Keras: that it is right, and that it is still needed."""
+
+from __future__ import annotations
+
+import inspect
+import os
+
+import keras
+import numpy as np
+import pytest
+from conftest import python
+
+import keras_inits as ki
+from keras_inits import host
+
+L = keras.layers
+
+
+def test_is_keras() -> None:
+    class Mine(L.Dense):
+        pass
+
+    for thing in (L.Dense, L.Dense(1), keras.activations.relu, keras.initializers.Zeros()):
+        assert host.is_keras(thing)
+    for thing in (Mine, Mine(1), ki.HeNormal, ki.HeNormal(), np.zeros, lambda x: x, 3, None):
+        assert not host.is_keras(thing)
+
+
+def test_einsum_axes_reach_our_schemes_and_nothing_else() -> None:
+    """A kernel (inputs, heads, size) has `inputs` as its fan_in."""
+    for initializer in (ki.HeNormal(seed=1), ki.LecunUniform(seed=1)):
+        layer = L.EinsumDense("abc,cde->abde", (None, 4, 8), kernel_initializer=initializer)
+        layer.build((None, 5, 16))
+        kernel = keras.ops.convert_to_numpy(layer.kernel)
+        exact = type(initializer)(seed=1, input_axes=[0], output_axes=[1, 2])((16, 4, 8))
+        np.testing.assert_array_equal(kernel, keras.ops.convert_to_numpy(exact))
+        assert layer.kernel_initializer is initializer
+
+
+@pytest.mark.once
+def test_the_patch_of_einsum_dense_is_for_keras_before_3_15() -> None:
+    """Not needed any more once the oldest supported Keras hands the axes over itself."""
+    native = "input_axes" in inspect.signature(keras.initializers.VarianceScaling).parameters
+    assert native == (not hasattr(L.EinsumDense.build, "__wrapped__") or keras.__version__ >= "3.15")
+    oldest = os.environ.get("KERAS_OLDEST")
+    if oldest:
+        code = (
+            "import inspect, keras\n"
+            "print('input_axes' in inspect.signature(keras.initializers.VarianceScaling).parameters)"
+        )
+        here = os.environ.get("PYTHONPATH", "")
+        answer = python(code, PYTHONPATH=os.pathsep.join([oldest, here]), KERAS_BACKEND="torch")
+        assert answer.splitlines()[-1] == "False", "the patch of EinsumDense.build can go"
