@@ -53,6 +53,9 @@ class Scheme(keras.initializers.Initializer):
     alike: ClassVar[bool] = True
     #: A block can be drawn without the rest: an entry depends on its own position alone.
     elementwise: ClassVar[bool] = True
+    #: It is a map from inputs to outputs as a whole: where a layer applies several side by side, as
+    #: a convolution with groups does, each is drawn by itself.
+    linear_map: ClassVar[bool] = False
     #: An entry that the dtype cannot hold is an error.
     finite: ClassVar[bool] = True
     #: Arguments that the config leaves out.

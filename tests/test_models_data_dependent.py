@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from conftest import to_numpy
 from keras import layers as L
 
 from keras_inits.models.data_dependent import data_dependent
+from keras_inits.models.lsuv import lsuv
 
 RNG = np.random.default_rng(0)
 
@@ -139,3 +142,32 @@ def test_nothing_is_random():
     data_dependent(model, x, progress=False)
     for a, b in zip(once, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("equation", "bias_axes", "shifts"),
+    [("abc,cd->abd", "b", False), ("abc,cd->abd", "d", True), ("abc,cd->abd", "bd", False)],
+)
+def test_a_bias_must_be_that_of_the_units(equation, bias_axes, shifts):
+    """The extents are all alike: only what the bias does tells."""
+    layer = L.EinsumDense(equation, (4, 4), bias_axes=bias_axes, name="einsum")
+    model = keras.Sequential([keras.Input((4, 3)), layer])
+    layer.bias.assign(np.full(layer.bias.shape, 0.5))
+    x = batch(4, 3, samples=256)
+    report = data_dependent(model, x, progress=False)
+    (row,) = report.rows
+    y = to_numpy(model(x)).reshape(-1, 4)
+    if shifts:
+        np.testing.assert_allclose(y.mean(0), 0, atol=1e-4)
+    else:
+        np.testing.assert_array_equal(to_numpy(layer.bias), 0.5)
+        assert "means stay" in row.note
+    np.testing.assert_allclose((x.reshape(-1, 3) @ to_numpy(layer.kernel)).std(0), 1, rtol=1e-3)
+
+
+def test_rows_hold_no_nan():
+    model = keras.Sequential([keras.Input((4,)), L.Lambda(lambda x: keras.ops.log(x)), L.Dense(3)])
+    for function in (data_dependent, lsuv):
+        report = function(model, batch(4), progress=False)
+        json.dumps(report.to_dict(), allow_nan=False)
+        assert report.problems

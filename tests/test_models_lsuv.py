@@ -10,9 +10,9 @@ import pytest
 from conftest import to_numpy
 from keras import layers as L
 
-from keras_inits.models.flow.guards import symbolic
+from keras_inits.backend import is_symbolic
 from keras_inits.models.lsuv import lsuv, moments
-from keras_inits.models.weights.scalable import units
+from keras_inits.models.weights.scalable import by_class
 from keras_inits.schemes.orthogonal import Orthogonal
 from keras_inits.streams import DefaultStream
 
@@ -153,7 +153,7 @@ class Seen(L.Layer):
     """Keeps what it last got."""
 
     def call(self, inputs):
-        if not symbolic(inputs):
+        if not is_symbolic(inputs):
             self.last = to_numpy(inputs)
         return inputs
 
@@ -204,7 +204,7 @@ def test_what_flows_on_is_the_output_with_the_weights_at_last(layer, shape):
 
 def test_every_layer_with_an_activation_that_keras_has_is_among_these():
     tested = {type(layer) for layer, _ in FLOWS}
-    known = {cls for cls in units.registry if "activation" in inspect.signature(cls).parameters}
+    known = {cls for cls in by_class.registry if "activation" in inspect.signature(cls).parameters}
     assert known <= tested
 
 
@@ -565,3 +565,86 @@ def test_calls_that_are_decorated_to_be_compiled():
     assert abs(row.std_after - 1) <= 0.05
     assert not tf.config.functions_run_eagerly()
     assert abs(to_numpy(model(x)).std() - 1) <= 0.05
+
+
+class Own(L.Layer):
+    """A layer of one's own with one matrix, used as `use(x, w)` says."""
+
+    def __init__(self, use, shape, **options):
+        super().__init__(**options)
+        self.use, self.own_shape = use, shape
+
+    def build(self, shape):
+        self.table = self.add_weight(name="table", shape=self.own_shape, initializer="normal")
+
+    def call(self, x):
+        return self.use(x, self.table)
+
+
+ops = keras.ops
+ADDED = {
+    "added": (lambda x, w: x + w, (6, 8)),
+    "added to a map": (lambda x, w: x + ops.matmul(x, w), (8, 8)),
+    "positions alone": (lambda x, w: ops.broadcast_to(w, ops.shape(x)), (6, 8)),
+    "looked up by position": (
+        lambda x, w: ops.take(w, ops.arange(6), axis=0) + ops.zeros_like(x),
+        (20, 8),
+    ),
+}
+MULTIPLIED = {
+    "kernel": (lambda x, w: ops.matmul(x, w), (8, 5)),
+    "kernel and activation": (lambda x, w: ops.tanh(ops.matmul(x, w)), (8, 5)),
+    "gate": (lambda x, w: x * w, (6, 8)),
+    "tied": (lambda x, w: ops.matmul(ops.matmul(x, w), ops.transpose(w)), (8, 5)),
+}
+
+
+@pytest.mark.parametrize("case", ADDED)
+def test_a_table_that_is_added_is_no_kernel(case):
+    model = keras.Sequential([keras.Input((6, 8)), Own(*ADDED[case], name="own"), L.Dense(4)])
+    before = to_numpy(model.layers[0].table)
+    report = lsuv(model, batch(6, 8), seed=1, progress=False)
+    np.testing.assert_array_equal(to_numpy(model.layers[0].table), before)
+    (problem,) = report.problems
+    assert problem.path == "own"
+    assert "data does not scale" in problem.reason
+    assert rows(report)["dense"].std_after == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("case", MULTIPLIED)
+def test_a_weight_that_multiplies_the_input_is_scaled(case):
+    model = keras.Sequential([keras.Input((6, 8)), Own(*MULTIPLIED[case], name="own")])
+    report = lsuv(model, 0.1 * batch(6, 8), seed=1, progress=False, target_std=0.3)
+    row = rows(report)["own"]
+    assert not report.problems
+    assert row.std_after == pytest.approx(0.3, rel=0.05)
+
+
+def test_rows_that_the_input_looks_up_are_scaled():
+    lookup = Own(lambda x, w: ops.take(w, ops.cast(x, "int32"), axis=0), (30, 8), name="own")
+    model = keras.Sequential([keras.Input((6,), dtype="int32"), lookup])
+    report = lsuv(model, RNG.integers(0, 30, (64, 6)), seed=1, progress=False)
+    assert not report.problems
+    assert rows(report)["own"].std_after == pytest.approx(1, abs=0.05)
+
+
+def test_a_table_of_zeros_is_told_from_a_kernel_of_zeros():
+    for use, multiplies in ((lambda x, w: x + w, False), (lambda x, w: ops.matmul(x, w), True)):
+        own = Own(use, (8, 8), name="own")
+        model = keras.Sequential([keras.Input((8, 8)), own])
+        own.table.assign(np.zeros((8, 8)))
+        report = lsuv(model, batch(8, 8), seed=1, progress=False)
+        assert bool(to_numpy(own.table).any()) == multiplies
+        assert bool(report.problems) != multiplies
+
+
+def test_quantized_layers_say_so():
+    for mode in ("int8", "float8"):
+        model = keras.Sequential(
+            [keras.Input((16,)), L.Dense(16, name="one"), L.Dense(8, name="two")]
+        )
+        model.layers[0].quantize(mode)
+        report = lsuv(model, batch(16), seed=1, progress=False)
+        assert [(p.path, p.reason) for p in report.problems] == [
+            ("one", f"quantized to {mode}; left as it was")
+        ]

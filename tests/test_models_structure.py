@@ -10,7 +10,8 @@ from keras import layers as L
 
 from keras_inits.models.initialize import initialize
 from keras_inits.models.variables.walk import walk
-from keras_inits.models.weights.geometry import Structure, structure_of
+from keras_inits.models.weights.geometry import Geometry, register_geometry
+from keras_inits.models.weights.layers import geometry_of
 from keras_inits.schemes.orthogonal import Orthogonal
 from keras_inits.schemes.recurrent import Gated
 from keras_inits.schemes.variance_scaling import VarianceScaling
@@ -175,8 +176,9 @@ def test_each_gate_is_orthogonal(layer, gates):
 def test_conv_lstm_gates():
     model = keras.Sequential([keras.Input((3, 9, 9, 8)), L.ConvLSTM2D(24, 3)])
     cell = next(s.layer for s in walk(model) if s.role == "recurrent_kernel")
-    assert structure_of(cell, "kernel", (3, 3, 8, 96)) == Structure(72, 216, gates=4)
-    assert structure_of(cell, "recurrent_kernel", (3, 3, 24, 96)) == Structure(216, 216, gates=4)
+    for role, inputs in (("kernel", 8), ("recurrent_kernel", 24)):
+        found = geometry_of(cell, role, (3, 3, inputs, 96))
+        assert (found.fan_in, found.fan_out, found.gate_count) == (9 * inputs, 216, 4)
     initialize(model, {(L.ConvLSTM2D, "kernel"): "orthogonal"}, seed=0)
     kernel = to_numpy(next(s.variable for s in walk(model) if s.role == "kernel"))
     for gate in np.split(kernel, 4, axis=-1):
@@ -193,8 +195,9 @@ def test_orthogonal_attention_is_the_map_from_inputs_to_heads():
             output = slot.layer.name == "attention_output"
             flat = to_numpy(slot.variable).reshape((24, 24))
             np.testing.assert_allclose(flat @ flat.T, np.eye(24), atol=1e-5)
-            structure = structure_of(slot.layer, "kernel", slot.shape)
-            assert structure.axes == (((0, 1), (2,)) if output else ((0,), (1, 2)))
+            found = geometry_of(slot.layer, "kernel", slot.shape)
+            assert (found.fan_in, found.fan_out) == (24, 24)
+            assert len(found.inputs) == (2 if output else 1)
 
 
 def test_orthogonal_transposed_convolution_maps_inputs_to_outputs():
@@ -253,4 +256,128 @@ def test_what_has_no_fans():
     model = keras.Sequential(
         [keras.Input((5, 8)), L.LayerNormalization(), L.PReLU(), L.Dropout(0.1)]
     )
-    assert [structure_of(s.layer, s.role, s.shape) for s in walk(model)] == [None] * 4
+    assert [geometry_of(s.layer, s.role, s.shape) for s in walk(model)] == [None] * 4
+
+
+def weight_of(model, role):
+    return to_numpy(next(slot.variable for slot in walk(model) if slot.role == role))
+
+
+def assert_isometry(matrix, gain=1.0, atol=1e-6):
+    """gain times orthonormal rows or columns, the fewer."""
+    small = matrix.T @ matrix if matrix.shape[0] >= matrix.shape[1] else matrix @ matrix.T
+    np.testing.assert_allclose(small, gain**2 * np.eye(len(small)), atol=atol * gain**2)
+
+
+@pytest.mark.parametrize("channels", [8, 64, 256])
+@pytest.mark.parametrize("multiplier", [1, 3])
+def test_orthogonal_depthwise_filters_have_norm_one_each(channels, multiplier):
+    layer = L.DepthwiseConv2D(3, depth_multiplier=multiplier)
+    model = keras.Sequential([keras.Input((9, 9, channels)), layer])
+    report = initialize(model, {"kernel": Orthogonal(1.5)}, seed=0)
+    kernel = to_numpy(layer.kernel)
+    for channel in range(channels):
+        assert_isometry(kernel[:, :, channel].reshape(9, multiplier), 1.5)
+    assert not np.allclose(kernel[:, :, 0], kernel[:, :, 1])
+    assert report.rows[0].expected_std == pytest.approx(1.5 / 3)
+    assert kernel.std() == pytest.approx(1.5 / 3, rel=0.2)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_orthogonal_groups_are_orthogonal_each(size):
+    layer = L.Conv2D(64, size, groups=8)
+    model = keras.Sequential([keras.Input((9, 9, 64)), layer])
+    report = initialize(model, {"kernel": "keras_inits>orthogonal"}, seed=0)
+    groups = np.split(to_numpy(layer.kernel), 8, axis=-1)
+    for group in groups:
+        assert_isometry(group.reshape(-1, 8))
+    assert not np.allclose(groups[0], groups[1])
+    assert report.rows[0].expected_std == pytest.approx((size * size * 8) ** -0.5)
+
+
+@pytest.mark.parametrize("layer", [L.SeparableConv1D, L.SeparableConv2D])
+def test_orthogonal_separable_kernels(layer):
+    made = layer(6, 3, depth_multiplier=2)
+    shape = (9, 5) if layer is L.SeparableConv1D else (9, 9, 5)
+    model = keras.Sequential([keras.Input(shape), made])
+    initialize(model, {"kernel": "keras_inits>orthogonal"}, seed=0)
+    depthwise, pointwise = (
+        weight_of(model, "depthwise_kernel"),
+        weight_of(model, "pointwise_kernel"),
+    )
+    for channel in range(5):
+        assert_isometry(depthwise[..., channel, :].reshape(-1, 2))
+    assert_isometry(pointwise.reshape(10, 6))
+
+
+def test_delta_orthogonal_and_dirac_by_group():
+    """Each group passes its own inputs on."""
+    layer = L.Conv2D(8, 3, groups=2, padding="same", use_bias=False)
+    model = keras.Sequential([keras.Input((7, 7, 8)), layer])
+    x = np.random.default_rng(0).normal(size=(2, 7, 7, 8)).astype("float32")
+    initialize(model, {"kernel": "dirac"}, seed=0)
+    np.testing.assert_array_equal(to_numpy(model(x)), x)
+    report = initialize(model, {"kernel": "delta_orthogonal"}, seed=0)
+    norm = np.linalg.norm(x.reshape(2, 7, 7, 2, 4), axis=-1)
+    found = np.linalg.norm(to_numpy(model(x)).reshape(2, 7, 7, 2, 4), axis=-1)
+    np.testing.assert_allclose(found, norm, rtol=1e-5)
+    assert report.rows[0].expected_std == pytest.approx((1 / 9 / 4) ** 0.5)
+    # Groups that the scheme counts itself are not counted twice.
+    from keras_inits import Dirac
+
+    initialize(model, {"kernel": Dirac(groups=2)}, seed=0)
+    np.testing.assert_array_equal(to_numpy(model(x)), x)
+
+
+class Mixer(L.Layer):
+    """y = W x for each of two halves, W of shape (half, outputs, inputs)."""
+
+    def build(self, shape):
+        self.mix = self.add_weight(name="mix", shape=(2, 5, shape[-1] // 2))
+        self.shift = self.add_weight(name="shift", shape=(10,), initializer="zeros")
+
+    def call(self, x):
+        halves = keras.ops.reshape(x, (-1, 2, x.shape[-1] // 2))
+        return keras.ops.reshape(keras.ops.einsum("bhi,hoi->bho", halves, self.mix), (-1, 10))
+
+
+@pytest.fixture
+def mixer():
+    from keras_inits.models.weights import geometry
+
+    register_geometry(Mixer, "mix", lambda layer, shape: Geometry(shape, (2,), (1,), (0,)))
+    yield keras.Sequential([keras.Input((12,)), Mixer()])
+    geometry._REGISTERED.clear()
+
+
+def test_a_registered_geometry_gives_fans_and_maps(mixer):
+    row = initialize(mixer, {"mix$": "keras_inits>he_normal"}, seed=0).rows[0]
+    assert row.fans == (6, 5)
+    assert row.expected_std == pytest.approx((2 / 6) ** 0.5)
+    initialize(mixer, {"mix$": "keras_inits>orthogonal"}, seed=0)
+    for half in weight_of(mixer, "mix"):
+        assert_isometry(half)
+
+
+def test_a_registered_geometry_is_scaled_by_data(mixer):
+    from keras_inits import data_dependent, lsuv
+
+    x = np.random.default_rng(0).normal(1.0, 3.0, size=(256, 12)).astype("float32")
+    report = lsuv(mixer, x, seed=0, progress=False)
+    assert to_numpy(mixer(x)).std() == pytest.approx(1, abs=0.05)
+    assert not report.problems
+    data_dependent(mixer, x, progress=False)
+    np.testing.assert_allclose(to_numpy(mixer(x)).std(axis=0), 1, rtol=1e-4)
+
+
+def test_bad_geometries():
+    with pytest.raises(ValueError, match="each axis of"):
+        Geometry((3, 4), (0,), ())
+    with pytest.raises(ValueError, match="split must be of as many entries"):
+        Geometry((3, 4), (0,), (1,), split=(3, 5))
+    with pytest.raises(ValueError, match="units must be the axes"):
+        Geometry((3, 4), (0,), (1,), units=(0,))
+    with pytest.raises(TypeError, match="layer_class must be a subclass of Layer"):
+        register_geometry("Dense", "kernel", lambda layer, shape: None)
+    with pytest.raises(TypeError, match="function must be a function"):
+        register_geometry(Mixer, "kernel", None)

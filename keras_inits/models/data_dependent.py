@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,8 +11,9 @@ import numpy as np
 
 from keras_inits import checks
 from keras_inits.models.flow.batch import batch_of
-from keras_inits.models.flow.guards import assign, read
-from keras_inits.models.flow.visit import Planned, Run, sweep, worth_telling
+from keras_inits.models.flow.guards import assign_in_call, read
+from keras_inits.models.flow.visit import visit
+from keras_inits.models.flow.visitor import Planned, Run, Visited
 from keras_inits.models.weights.scalable import Skip, alive, pre_activation
 from keras_inits.reports.report import Panel, Report
 
@@ -49,47 +51,80 @@ def data_dependent(model: Any, x: Any, *, progress: bool = True) -> DataDependen
     and the standard deviation of w_j . x. The weights keep their directions, so draw them first, by
     `initialize` or as the model was built; nothing random happens here.
 
-    Weights alone are scaled where a layer has no bias with one number a unit, and in recurrent
-    layers, whose input kernel is scaled while their biases and recurrent kernels stay. The batch,
-    the report's rows and `.problems` and the errors are as for `lsuv`; a unit whose w_j . x does not
-    vary stays as it was.
+    Weights alone are scaled where a layer has no bias that shifts its units one by one, and in
+    recurrent layers, whose input kernel is scaled while their biases and recurrent kernels stay. A
+    unit whose w_j . x does not vary stays as it was.
+
+    Args:
+        model: A built Keras model.
+        x: As for `lsuv`.
+        progress: Whether a terminal shows a progress bar.
+
+    Returns:
+        A report with a row for each layer and `.problems`, as for `lsuv`.
+
+    Raises:
+        ValueError, TypeError: The model or the data do not fit; then nothing has changed.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+        >>> report = data_dependent(model, np.random.default_rng(0).normal(size=(64, 4)))
+        >>> abs(report.rows[0].mean_after) < 1e-5
+        True
 
     Source: Salimans & Kingma 2016 (arXiv 1602.07868), section 3, equations 5 and 6.
     """
     checks.boolean("data_dependent", "progress", progress)
     x = batch_of("data_dependent", model, x)
-    stops = sweep("data_dependent", model, x, _visit, progress)
-    rows = [s.result or DataDependentRow(s.path, s.layer, note=s.reason) for s in stops]
-    return DataDependentReport(rows, worth_telling(stops))
+    visits = visit("data_dependent", model, x, _DataDependent(), progress)
+    return DataDependentReport(visits.rows, visits.problems)
 
 
-def _visit(planned: Planned, run: Run) -> tuple[DataDependentRow, str, bool]:
-    kernel, bias, channels = planned.unit.kernel, planned.unit.bias, planned.unit.channels
-    shifts = bias is not None and bias.trainable and np.prod(bias.shape) == kernel.count
-    weights = read(kernel.variable)
-    offsets = None if bias is None else read(bias)
-    if bias is not None:
-        assign(bias, np.zeros(bias.shape))
-    mean, std = unit_moments(run(), channels, kernel.count)
-    good = alive(mean, std)
-    factors = 1 / np.where(good, std, 1)
-    assign(kernel.variable, weights * kernel.per_unit(factors.astype(weights.dtype)))
-    if bias is not None:
-        shifted = np.where(good, -mean * factors, 0).reshape(bias.shape) if shifts else offsets
-        assign(bias, shifted)
-    mean_after, std_after = unit_moments(run(), channels, kernel.count)
-    dead = "" if good.all() else f"dead: {(~good).sum()} of {good.size} units do not vary"
-    note = "" if shifts else "no bias to shift: means stay"
-    row = DataDependentRow(
-        planned.path,
-        type(planned.unit.layer).__name__,
-        _farthest(mean, 0),
-        _farthest(mean_after, 0),
-        _farthest(std, 1),
-        _farthest(std_after, 1),
-        "; ".join(filter(None, (dead, note))),
-    )
-    return row, dead, True
+class _DataDependent:
+    def prepare(self, planned: Planned) -> None:
+        """Nothing is drawn."""
+
+    def visit(self, planned: Planned, run: Run) -> Visited:
+        scalable, weight = planned.scalable, planned.scalable.weight
+        bias, channels = scalable.bias, scalable.channels
+        count = weight.geometry.unit_count
+        values = read(weight.variable)
+        offsets = None if bias is None else read(bias)
+        if bias is not None:
+            assign_in_call(bias, np.zeros(bias.shape))
+        mean, std = unit_moments(run(), channels, count)
+        good = alive(mean, std)
+        factors = 1 / np.where(good, std, 1)
+        scaled = values * weight.geometry.per_unit(factors.astype(values.dtype))
+        assign_in_call(weight.variable, scaled)
+        shifts = bias is not None and bias.trainable and np.prod(bias.shape) == count
+        if bias is not None:
+            shifted = np.where(good, -mean * factors, 0).reshape(bias.shape) if shifts else offsets
+            assign_in_call(bias, shifted)
+        after = unit_moments(run(), channels, count)
+        if shifts and not _is_normal(*after, good):  # it is added along other axes than the units'
+            shifts = False
+            assign_in_call(bias, offsets)
+            after = unit_moments(run(), channels, count)
+        dead = "" if good.all() else f"dead: {(~good).sum()} of {good.size} units do not vary"
+        note = "" if shifts else "no bias to shift: means stay"
+        row = DataDependentRow(
+            planned.path,
+            type(scalable.layer).__name__,
+            *(_farthest(mean, 0), _farthest(after[0], 0)),
+            *(_farthest(std, 1), _farthest(after[1], 1)),
+            "; ".join(filter(None, (dead, note))),
+        )
+        return Visited(row, dead, current=True)
+
+    def left(self, path: str, layer: str, reason: str) -> DataDependentRow:
+        return DataDependentRow(path, layer, note=reason)
+
+
+def _is_normal(mean: np.ndarray, std: np.ndarray, good: np.ndarray) -> bool:
+    """Whether the units that vary have mean 0 and deviation 1, up to rounding in half precision."""
+    apart = np.maximum(np.abs(mean), np.abs(std - 1))[good]
+    return bool((apart < 0.1).all())
 
 
 def unit_moments(y: Any, channels: tuple[int, ...], count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -104,5 +139,7 @@ def unit_moments(y: Any, channels: tuple[int, ...], count: int) -> tuple[np.ndar
     return mean, std
 
 
-def _farthest(values: np.ndarray, aim: float) -> float:
-    return float(values[np.argmax(np.abs(values - aim))])
+def _farthest(values: np.ndarray, aim: float) -> float | None:
+    """The value farthest from `aim`; None where one is not finite."""
+    value = float(values[np.argmax(np.abs(values - aim))])
+    return value if math.isfinite(value) else None

@@ -16,7 +16,7 @@ from keras_inits.models.choice.choose import START, Choice, choose
 from keras_inits.models.choice.keras1 import in_order
 from keras_inits.models.variables.assign import assign, fresh_slots
 from keras_inits.models.variables.walk import Slot, walk
-from keras_inits.models.weights.adapt import as_scheme, draw, expected_std, fitted, label
+from keras_inits.models.weights.adapt import as_scheme, draw, fitted, label, law_of
 from keras_inits.reports.report import Panel, Problem, Report
 from keras_inits.schemes.variance_scaling import VarianceScaling
 from keras_inits.streams import DefaultStream, Keras1Stream, Stream, TorchStream
@@ -221,7 +221,8 @@ def _row(choice: Choice, array: np.ndarray | None) -> Drawn:
             fans = (structure.fan_in, structure.fan_out)
         elif isinstance(used, VarianceScaling):
             fans = used.fans(slot.shape)
-        expected = expected_std(used, slot.shape)
+        law = law_of(used, slot.shape, structure)
+        expected = None if law is None else law.std
         # In float64 it would take a copy: too much for a large kernel, exact for a constant bias.
         wide = array.dtype == "float64" or array.size < 2**16
         measured = float(array.std(dtype="float64" if wide else "float32")) if array.size else None

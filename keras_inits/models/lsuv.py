@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import keras
@@ -12,11 +12,13 @@ import numpy as np
 from keras_inits import checks
 from keras_inits.base import check_seed
 from keras_inits.models.flow.batch import batch_of
-from keras_inits.models.flow.guards import assign
-from keras_inits.models.flow.visit import Planned, Run, sweep, worth_telling
+from keras_inits.models.flow.guards import assign_in_call
+from keras_inits.models.flow.visit import visit
+from keras_inits.models.flow.visitor import Planned, Run, Visited
 from keras_inits.models.weights.scalable import alive, pre_activation
 from keras_inits.reports.report import Panel, Report
 from keras_inits.schemes.orthogonal import Orthogonal
+from keras_inits.streams import Stream
 
 ops = keras.ops
 SMALL = 2**20  # entries; below, a backend's operations cost more than a copy to NumPy
@@ -56,18 +58,34 @@ def lsuv(
 ) -> LsuvReport:
     """Draw orthonormal weights, then scale them layer by layer until the data has unit variance.
 
-    Each weighted layer of the built `model`, in the order of execution on the batch `x`: kernel
-    drawn orthonormal, bias zero, then W <- W target_std / std(y) until
-    |std(y) / target_std - 1| <= tolerance, at most `max_iterations` times. y is the pre-activation,
-    over all samples, positions and units. A layer's input is computed once, so that all costs a few
-    runs of the model whatever its depth.
+    Each layer with scalable weights, in the order of execution on the batch `x`: kernel drawn
+    orthonormal, bias zero, then W <- W target_std / std(y) until |std(y) / target_std - 1| <=
+    tolerance. y is the pre-activation, over all samples, positions and units. A layer's input is
+    computed once, so that all costs a few runs of the model whatever its depth.
 
-    `x` is an array, a list or dict of arrays, or a dataset, whose first batch is taken; some hundred
-    samples do. `seed` is as in every scheme; each weight's draw depends on it and on its path.
+    Args:
+        model: A built Keras model.
+        x: An array, a list or dict of arrays, or a dataset, whose first batch is taken; some hundred
+            samples do.
+        target_std: The standard deviation to reach, > 0.
+        tolerance: How far off the ratio of both may stay, > 0.
+        max_iterations: How often a weight is scaled at most, >= 1.
+        seed: As in every scheme; each weight's draw depends on it and on its path.
+        progress: Whether a terminal shows a progress bar.
 
-    Returns a report with one row a layer. Dead layers keep orthonormal weights, frozen and unknown
-    ones and those that did not run are left as they were; `.problems` says why. Raises ValueError
-    or TypeError for a model or data that do not fit, and then nothing has changed.
+    Returns:
+        A report with a row for each layer. Dead layers keep orthonormal weights; frozen ones, those
+        that did not run and weights that do not multiply the layer's input are left as they were,
+        and `.problems` says why.
+
+    Raises:
+        ValueError, TypeError: The model or the data do not fit; then nothing has changed.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+        >>> report = lsuv(model, np.random.default_rng(0).normal(size=(64, 4)), seed=0)
+        >>> abs(report.rows[0].std_after - 1) < 0.05
+        True
 
     Source: Mishkin & Matas 2015 (arXiv 1511.06422), algorithm 1.
     """
@@ -79,36 +97,49 @@ def lsuv(
     x = batch_of("lsuv", model, x)
     stream = Orthogonal(seed=seed)._stream()
 
-    drawn: dict[Planned, list[np.ndarray]] = {}
+    visits = visit("lsuv", model, x, _Lsuv(target, tolerance, most, stream), progress)
+    return LsuvReport(visits.rows, visits.problems)
 
-    def draw(planned: Planned) -> None:
+
+@dataclass
+class _Lsuv:
+    target: float
+    tolerance: float
+    most: int
+    stream: Stream
+    drawn: dict[Planned, list[np.ndarray]] = field(default_factory=dict)
+
+    def prepare(self, planned: Planned) -> None:
         # All before the run: NumPy's threads and the backend's, in turns, would wait for each other.
-        kernels = zip(planned.unit.kernels, planned.paths, strict=True)
-        drawn[planned] = [kernel.orthonormal(stream.child(path)) for kernel, path in kernels]
+        weights = zip(planned.scalable.weights, planned.paths, strict=True)
+        self.drawn[planned] = [w.orthonormal(self.stream.child(path)) for w, path in weights]
 
-    def visit(planned: Planned, run: Run) -> tuple[LsuvRow, str, bool]:
-        unit = planned.unit
-        values = drawn.pop(planned)
-        for kernel, value in zip(unit.kernels, values, strict=True):
-            if kernel.variable.trainable:
-                assign(kernel.variable, value)
-        if unit.bias is not None and unit.bias.trainable:
-            assign(unit.bias, np.zeros(unit.bias.shape))
-        variable = unit.kernel.variable
+    def visit(self, planned: Planned, run: Run) -> Visited:
+        scalable, values = planned.scalable, self.drawn.pop(planned)
+        for weight, value in zip(scalable.weights, values, strict=True):
+            if weight.variable.trainable:
+                assign_in_call(weight.variable, value)
+        if scalable.bias is not None and scalable.bias.trainable:
+            assign_in_call(scalable.bias, np.zeros(scalable.bias.shape))
+        variable = scalable.weight.variable
         first, last, iterations, current = _scale(
-            variable, values[-1], run, target, tolerance, most
+            variable, values[-1], run, self.target, self.tolerance, self.most
         )
         note = ""
         if not alive(*last):
-            note = f"dead: its pre-activation has standard deviation {last[1]:g}; left orthonormal"
-        elif abs(last[1] / target - 1) > tolerance:
+            spread = (
+                f"standard deviation {last[1]:g}" if math.isfinite(last[1]) else "no finite values"
+            )
+            note = f"dead: its pre-activation has {spread}; left orthonormal"
+        elif abs(last[1] / self.target - 1) > self.tolerance:
             note = f"not within the tolerance after {iterations} iterations"
-        name = type(unit.layer).__name__
-        return LsuvRow(planned.path, name, first[1], last[1], iterations, note), note, current
+        before, after = (std if math.isfinite(std) else None for _, std in (first, last))
+        name = type(scalable.layer).__name__
+        row = LsuvRow(planned.path, name, before, after, iterations, note)
+        return Visited(row, note, current)
 
-    stops = sweep("lsuv", model, x, visit, progress, draw)
-    rows = [s.result or LsuvRow(s.path, s.layer, note=s.reason) for s in stops]
-    return LsuvReport(rows, worth_telling(stops))
+    def left(self, path: str, layer: str, reason: str) -> LsuvRow:
+        return LsuvRow(path, layer, note=reason)
 
 
 def _scale(
@@ -122,12 +153,12 @@ def _scale(
     factor, iterations = 1.0, 0
     while alive(*last) and abs(last[1] / target - 1) > tolerance and iterations < most:
         factor *= target / last[1]
-        assign(variable, value * factor)
+        assign_in_call(variable, value * factor)
         iterations += 1
         last = moments(run())
     reverted = iterations > 0 and not alive(*last)
     if reverted:
-        assign(variable, value)
+        assign_in_call(variable, value)
     return first, last, iterations, not reverted
 
 

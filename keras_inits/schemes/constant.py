@@ -90,6 +90,7 @@ class Identity(Scheme):
     Source: Le, Jaitly, Hinton 2015 (arXiv 1504.00941), section 3.
     """
 
+    linear_map = True
     random = False
     elementwise = True
     min_rank = max_rank = 2

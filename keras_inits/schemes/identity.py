@@ -40,6 +40,11 @@ class Dirac(Scheme):
     def __init__(self, groups: int = 1) -> None:
         self.groups = checks.integer("Dirac", "groups", groups, low=1)
 
+    @property
+    def linear_map(self) -> bool:  # type: ignore[override]
+        """Whether groups are the layer's to count, not its own."""
+        return self.groups == 1
+
     def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         dims = super().check_shape(shape)
         if dims[-1] % self.groups:
@@ -82,6 +87,7 @@ class ZerO(Scheme):
     1/sqrt(p) is that of the authors' code.
     """
 
+    linear_map = True
     random = False
     min_rank, max_rank = 2, 5
 

@@ -45,6 +45,7 @@ class Orthogonal(Scheme):
     Anal. 17), section 3.
     """
 
+    linear_map = True
     min_rank = 2
 
     def __init__(self, gain: float = 1.0, seed: Any = None) -> None:
@@ -80,6 +81,7 @@ class DeltaOrthogonal(Scheme):
     Source: Xiao et al. 2018 (arXiv 1806.05393), algorithm 1.
     """
 
+    linear_map = True
     min_rank, max_rank = 3, 5
 
     def __init__(self, gain: float = 1.0, seed: Any = None) -> None:

@@ -11,7 +11,8 @@ from keras_inits.models.choice.presets import preset
 from keras_inits.models.choice.rules import first_matches, parse_rules
 from keras_inits.models.variables.origin import quantization
 from keras_inits.models.variables.walk import STATE_ROLES, Slot, Walk
-from keras_inits.models.weights.geometry import Structure, structure_of
+from keras_inits.models.weights.geometry import Geometry
+from keras_inits.models.weights.layers import geometry_of
 
 #: The source of a state's value.
 START = "start"
@@ -29,7 +30,7 @@ class Choice:
     source: str
     named: bool = False
     exact: bool = False
-    structure: Structure | None = None
+    structure: Geometry | None = None
 
 
 def choose(found: Walk, rules: Any, structure: bool | str | None) -> list[Choice]:
@@ -77,5 +78,5 @@ def _structured(choice: Choice, structure: bool | str | None) -> Choice:
     if not wanted or choice.exact or choice.initializer is None:
         return choice
     slot = choice.slot
-    found = structure_of(slot.layer, slot.role, slot.shape, strides=structure == "strides")
+    found = geometry_of(slot.layer, slot.role, slot.shape, strides=structure == "strides")
     return replace(choice, structure=found)

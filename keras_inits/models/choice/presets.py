@@ -15,7 +15,7 @@ from keras_inits.models.choice.keras1 import keras1
 from keras_inits.models.choice.rules import Rule
 from keras_inits.models.variables.origin import attributes, sublayers
 from keras_inits.models.variables.walk import Slot
-from keras_inits.models.weights.geometry import TRANSPOSED, structure_of
+from keras_inits.models.weights.layers import TRANSPOSED, geometry_of
 from keras_inits.schemes.constant import Constant, One, Zero
 from keras_inits.schemes.orthogonal import Orthogonal
 from keras_inits.schemes.recurrent import ForgetGateBias
@@ -81,7 +81,7 @@ def _torch(slot: Slot) -> Any:
     if isinstance(layer, TRANSPOSED):
         # PyTorch reads a transposed kernel's axes as if it were not: fan_in counts the outputs.
         return FanInUniform().with_fans(*compute_fans(tuple(layer.kernel.shape)))
-    structure = structure_of(layer, role, slot.shape)
+    structure = geometry_of(layer, role, slot.shape)
     return structure and FanInUniform().with_fans(structure.fan_in, structure.fan_out)
 
 
@@ -89,13 +89,13 @@ def _torch_attention(slot: Slot) -> Any:
     """One Xavier matrix (3 d, d) for query, key and value where they read the same width."""
     if slot.role == "bias":
         return Zero()
-    structure = structure_of(slot.layer, slot.role, slot.shape)
+    structure = geometry_of(slot.layer, slot.role, slot.shape)
     if slot.role != "kernel" or structure is None:
         return None
     if slot.layer.name not in _INPUTS:
         return FanInUniform().with_fans(structure.fan_in, structure.fan_out)
     inputs = [layer for layer in sublayers(_around(slot, ATTENTION)) if layer.name in _INPUTS]
-    fans = [structure_of(layer, "kernel", tuple(layer.kernel.shape)) for layer in inputs]
+    fans = [geometry_of(layer, "kernel", tuple(layer.kernel.shape)) for layer in inputs]
     fused = all(f is not None and f.fan_in == structure.fan_in for f in fans)
     fan_out = sum(f.fan_out for f in fans if f is not None) if fused else structure.fan_out
     return XavierUniform().with_fans(structure.fan_in, fan_out)
@@ -134,7 +134,7 @@ def _gpt2(slots: list[Slot]) -> Chooser:
     def writes_to_stream(slot: Slot) -> bool:
         if _around(slot, ATTENTION):
             return slot.layer.name == "attention_output"
-        structure = structure_of(slot.layer, slot.role, slot.shape)
+        structure = geometry_of(slot.layer, slot.role, slot.shape)
         if structure is None or not isinstance(slot.layer, (_L.Dense, _L.EinsumDense)):
             return False
         return structure.fan_out in widths and structure.fan_in > structure.fan_out

@@ -46,7 +46,7 @@ def saved(variables: Iterable[Any], touched: set[int]) -> Iterator[dict[int, tup
                 variable.assign(value)
 
 
-def assign(variable: Any, value: Any) -> None:
+def assign_in_call(variable: Any, value: Any) -> None:
     """Set a variable in its own dtype, also from within the call of a mixed-precision layer."""
     _uncast(variable.assign, value)
 

@@ -12,7 +12,8 @@ import keras
 import numpy as np
 
 from keras_inits.base import Scheme
-from keras_inits.models.weights.geometry import Structure
+from keras_inits.laws import Law
+from keras_inits.models.weights.geometry import Geometry
 from keras_inits.schemes.constant import Constant, Identity, One, Zero
 from keras_inits.schemes.orthogonal import Orthogonal
 from keras_inits.schemes.recurrent import Gated
@@ -64,23 +65,28 @@ def as_scheme(initializer: Any) -> Any:
     return initializer
 
 
-def fitted(scheme: Any, structure: Structure | None, role: str) -> Any:
+def fitted(scheme: Any, geometry: Geometry | None, role: str) -> Any:
     """The scheme with the layer's fans, one draw a gate. Axes that it was given itself prevail."""
-    if structure is None or not isinstance(scheme, Scheme):
+    if geometry is None or not isinstance(scheme, Scheme):
         return scheme
-    scheme = _with_fans(scheme, structure)
-    if structure.gates > 1 and role != "bias" and scheme.random and not isinstance(scheme, Gated):
-        return Gated(scheme, structure.gates)
+    scheme = _with_fans(scheme, geometry)
+    if (
+        geometry.gate_count > 1
+        and role != "bias"
+        and scheme.random
+        and not isinstance(scheme, Gated)
+    ):
+        return Gated(scheme, geometry.gate_count)
     return scheme
 
 
-def _with_fans(scheme: Any, structure: Structure) -> Any:
+def _with_fans(scheme: Any, geometry: Geometry) -> Any:
     if isinstance(scheme, VarianceScaling):
         if scheme.input_axes is not None:
             return scheme
-        return scheme.with_fans(structure.fan_in, structure.fan_out)
+        return scheme.with_fans(geometry.fan_in, geometry.fan_out)
     inner = getattr(scheme, "initializer", None)
-    if isinstance(inner, Scheme) and (new := _with_fans(inner, structure)) is not inner:
+    if isinstance(inner, Scheme) and (new := _with_fans(inner, geometry)) is not inner:
         scheme = copy.copy(scheme)
         scheme.initializer = new
     return scheme
@@ -99,33 +105,36 @@ def draw(
     shape: tuple[int, ...],
     dtype: str,
     stream: Stream,
-    structure: Structure | None = None,
+    geometry: Geometry | None = None,
 ) -> Draw:
     """Entries of `initializer` from `stream`, as a NumPy array of `dtype`."""
     if not isinstance(initializer, Scheme):
         return _draw_foreign(initializer, shape, dtype, stream)
-    inner = initializer.initializer if isinstance(initializer, Gated) else initializer
-    if isinstance(inner, Orthogonal) and structure is not None and structure.axes is not None:
-        return Draw(_draw_as_matrix(initializer, shape, dtype, stream, structure.axes))
-    return Draw(initializer.draw(shape, stream, dtype))
+    if geometry is None or not _is_by_maps(initializer, shape, geometry):
+        return Draw(initializer.draw(shape, stream, dtype))
+    # A map of a layer with groups, say, is a kernel of its own.
+    count = math.prod(geometry.split[axis] for axis in geometry.repeats)
+    maps = [
+        initializer.draw(geometry.map_shape, stream.child("map", i), dtype) for i in range(count)
+    ]
+    return Draw(geometry.assembled(np.stack(maps)))
 
 
-def _draw_as_matrix(
-    scheme: Scheme,
-    shape: tuple[int, ...],
-    dtype: str,
-    stream: Stream,
-    axes: tuple[tuple[int, ...], tuple[int, ...]],
-) -> np.ndarray:
-    """Each map from inputs to outputs drawn as the matrix that it is, then put on the kernel's axes."""
-    inputs, outputs = axes
-    repeats = tuple(axis for axis in range(len(shape)) if axis not in (*inputs, *outputs))
-    count, rows, columns = (
-        math.prod(shape[axis] for axis in group) for group in (repeats, inputs, outputs)
-    )
-    maps = [scheme.draw((rows, columns), stream.child("map", i), dtype) for i in range(count)]
-    order = (*repeats, *inputs, *outputs)
-    return np.stack(maps).reshape([shape[a] for a in order]).transpose(np.argsort(order))
+def _is_by_maps(scheme: Scheme, shape: tuple[int, ...], geometry: Geometry) -> bool:
+    inner = scheme.initializer if isinstance(scheme, Gated) else scheme
+    is_map = isinstance(inner, Scheme) and inner.linear_map
+    return is_map and bool(geometry.repeats) and geometry.shape == shape
+
+
+def law_of(
+    initializer: Any, shape: tuple[int, ...], geometry: Geometry | None = None
+) -> Law | None:
+    """The law of an entry of what `draw` gives, where it is known."""
+    if not isinstance(initializer, Scheme):
+        return None
+    if geometry is not None and _is_by_maps(initializer, shape, geometry):
+        shape = geometry.map_shape
+    return initializer.law(shape)
 
 
 def _draw_foreign(initializer: Any, shape: tuple[int, ...], dtype: str, stream: Stream) -> Draw:
@@ -160,9 +169,3 @@ def label(initializer: Any) -> str:
     if isinstance(initializer, Scheme):
         return repr(as_scheme(initializer))
     return getattr(initializer, "__name__", type(initializer).__name__)
-
-
-def expected_std(initializer: Any, shape: tuple[int, ...]) -> float | None:
-    """The standard deviation of the law, where it is known."""
-    law = initializer.law(shape) if isinstance(initializer, Scheme) else None
-    return None if law is None else law.std

@@ -1,4 +1,4 @@
-"""Fans, gates and axes of a weight by the layer that uses it, where its shape alone misleads."""
+"""How a layer uses the axes of a weight: from it come fans, matrices to draw and units to scale."""
 
 from __future__ import annotations
 
@@ -8,126 +8,159 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
-from keras_inits.fans import compute_fans
+from keras_inits import checks
 
-_L = keras.layers
-_CONV = (_L.Conv1D, _L.Conv2D, _L.Conv3D)
-TRANSPOSED = (_L.Conv1DTranspose, _L.Conv2DTranspose, _L.Conv3DTranspose)
-_DEPTHWISE = (_L.DepthwiseConv1D, _L.DepthwiseConv2D)
-_SEPARABLE = (_L.SeparableConv1D, _L.SeparableConv2D)
+Axes = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Structure:
-    """How a layer uses a weight.
+class Geometry:
+    """How a layer uses one weight: as maps from inputs to outputs, side by side.
 
-    `fan_in` inputs add up in one output, and one input reaches `fan_out` outputs, through one gate.
-    `gates` blocks lie side by side along the last axis. `axes` are the (input, output) axes where
-    these are not just the last two; axes in neither repeat the map.
+    Args:
+        shape: The weight's shape.
+        inputs: The axes that are summed over.
+        outputs: The axes that number the outputs of one map.
+        repeats: The axes that number maps: the groups of a convolution, the channels of a depthwise one.
+        gates: The axes that number the gates of a recurrent cell, each a map of its own.
+        field: Those of `inputs` that are a receptive field; they count in both fans.
+        split: The shape, of as many entries, in which axes are counted; by default `shape`.
+        units: The axes that are not inputs, in the order in which the layer's output has them; by
+            default in the weight's.
+        active: How many inputs are not zero at a time, if not all: 1 of an embedding's.
+        strides: What fan_in and fan_out are divided by.
+
+    Raises:
+        ValueError: The axes are not all named once, or `split` has another number of entries.
+
+    Example:
+        >>> Geometry((3, 3, 8, 16), (0, 1, 2), (3,), field=(0, 1)).fan_out
+        144
     """
 
-    fan_in: float
-    fan_out: float
-    gates: int = 1
-    axes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+    shape: tuple[int, ...]
+    inputs: Axes
+    outputs: Axes
+    repeats: Axes = ()
+    gates: Axes = ()
+    field: Axes = ()
+    split: tuple[int, ...] = ()
+    units: Axes = ()
+    active: int | None = None
+    strides: tuple[int, int] = (1, 1)
+
+    def __post_init__(self) -> None:
+        own = {"shape": tuple(self.shape), "split": tuple(self.split or self.shape)}
+        if math.prod(own["split"]) != math.prod(own["shape"]):
+            expected = f"of as many entries as shape {own['shape']}"
+            raise checks.value_error("Geometry", "split", expected, own["split"])
+        rank = len(own["split"])
+        for name in ("inputs", "outputs", "repeats", "gates", "field", "units"):
+            own[name] = tuple(axis % rank if rank else axis for axis in getattr(self, name))
+        named = [*own["inputs"], *own["outputs"], *own["repeats"], *own["gates"]]
+        if sorted(named) != list(range(rank)) or not {*own["field"]} <= {*own["inputs"]}:
+            expected = f"each axis of {own['split']} in one of inputs, outputs, repeats and gates"
+            raise checks.value_error("Geometry", "axes", expected, self)
+        rest = tuple(axis for axis in range(rank) if axis not in own["inputs"])
+        if not own["units"]:
+            own["units"] = rest
+        elif sorted(own["units"]) != list(rest):
+            raise checks.value_error("Geometry", "units", f"the axes {rest} in some order", self)
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def fan_in(self) -> float:
+        """How many inputs add up in one output."""
+        fan = self._count(self.inputs) if self.active is None else self.active
+        return fan if self.strides[0] == 1 else fan / self.strides[0]
+
+    @property
+    def fan_out(self) -> float:
+        """How many outputs one input reaches, through one gate."""
+        fan = self._count(self.outputs) * self._count(self.field)
+        return fan if self.strides[1] == 1 else fan / self.strides[1]
+
+    @property
+    def gate_count(self) -> int:
+        """How many gates there are; 1 without any."""
+        return self._count(self.gates)
+
+    @property
+    def unit_count(self) -> int:
+        """How many units there are: outputs of all maps and gates."""
+        return self._count(self.units)
+
+    @property
+    def map_shape(self) -> tuple[int, ...]:
+        """The shape of one map as a kernel: (field..., inputs, outputs)."""
+        others = [axis for axis in self.inputs if axis not in self.field]
+        field = [self.split[axis] for axis in self.field]
+        return (*field, self._count(others), self._count(self.outputs))
+
+    def assembled(self, maps: np.ndarray) -> np.ndarray:
+        """The weight, from maps of `map_shape` one after another: repeats first, then gates."""
+        order = [*self.repeats, *self.gates, *self._input_order(), *self.outputs]
+        whole = maps.reshape([self.split[axis] for axis in order]).transpose(np.argsort(order))
+        return np.ascontiguousarray(whole).reshape(self.shape)
+
+    def per_unit(self, factors: np.ndarray) -> np.ndarray:
+        """One factor a unit, in the output's order, shaped to multiply the weight."""
+        factors = factors.reshape([self.split[axis] for axis in self.units])
+        factors = factors.transpose(np.argsort(self.units))
+        spread = [size if axis in self.units else 1 for axis, size in enumerate(self.split)]
+        return np.broadcast_to(factors.reshape(spread), self.split).reshape(self.shape)
+
+    def _input_order(self) -> list[int]:
+        return [*self.field, *(axis for axis in self.inputs if axis not in self.field)]
+
+    def _count(self, axes: Any) -> int:
+        return math.prod(self.split[axis] for axis in axes)
 
 
-def structure_of(
-    layer: keras.Layer, role: str, shape: tuple[int, ...], *, strides: bool = False
-) -> Structure | None:
-    """The structure of the weight that plays `role` in `layer`, or None where it has no fans.
+#: What a user says of the weights of layers: (class, role) -> function of (layer, shape).
+Reader = Callable[[Any, tuple[int, ...]], "Geometry | None"]
+_REGISTERED: dict[tuple[type, str], Reader] = {}
 
-    Biases take the fans of the weight that they are added to. An embedding looks one row up, as a
-    one-hot vector does: fan_in 1. With `strides=True` a strided convolution's fan_out, and a
-    strided transposed one's fan_in, are divided by the stride: the mean over positions, of which
-    only so many meet. Without, as the papers count.
 
-    None for scales, statistics, states and the weights of layers that are not known.
+def register_geometry(layer_class: type, role: str, function: Reader) -> None:
+    """Say how layers of a class of your own use a weight.
+
+    `initialize` then gives schemes its fans and draws orthogonal ones map by map, and `lsuv` and
+    `data_dependent` scale it.
+
+    Args:
+        layer_class: A subclass of `keras.layers.Layer`; its own subclasses are meant too.
+        role: The variable's name, as in `self.add_weight(name="kernel")`.
+        function: Takes the layer and the weight's shape, gives a `Geometry`, or None where it has
+            nothing to say.
+
+    Raises:
+        TypeError: What is given is not a Layer class, a string and a function.
+
+    Example:
+        >>> class Mix(keras.layers.Layer): ...
+        >>> register_geometry(Mix, "kernel", lambda layer, shape: Geometry(shape, (1,), (0,)))
     """
-    if role == "bias":
-        kernel = next(
-            (r for r in ("kernel", "pointwise_kernel") if getattr(layer, r, None) is not None), None
-        )
-        if kernel is None:
-            return None
-        role, shape = kernel, tuple(getattr(layer, kernel).shape)
-    for classes, roles, read in _READERS:
-        if role in roles and (classes is None or isinstance(layer, classes)):
-            found = read(layer, role, shape, strides)
-            if found is not None:
-                return found
+    owner = "register_geometry"
+    if not (isinstance(layer_class, type) and issubclass(layer_class, keras.layers.Layer)):
+        raise checks.type_error(owner, "layer_class", "a subclass of Layer", layer_class)
+    if not isinstance(role, str):
+        raise checks.type_error(owner, "role", "the name of a variable", role)
+    if not callable(function):
+        raise checks.type_error(owner, "function", "a function of (layer, shape)", function)
+    _REGISTERED[layer_class, role] = function
+
+
+def registered_geometry(layer: Any, role: str, shape: tuple[int, ...]) -> Geometry | None:
+    """What was registered for the layer's class or the nearest of its bases, or None."""
+    for cls in type(layer).__mro__:
+        if reader := _REGISTERED.get((cls, role)):
+            found = reader(layer, tuple(shape))
+            if found is not None and not isinstance(found, Geometry):
+                expected = f"a Geometry from the function for {cls.__name__} {role!r}"
+                raise checks.type_error("register_geometry", "what is given", expected, found)
+            return found
     return None
-
-
-def _dense(layer: Any, role: str, shape: tuple[int, ...], strides: bool) -> Structure:
-    return Structure(*compute_fans(shape))
-
-
-def _embedding(layer: Any, role: str, shape: tuple[int, ...], strides: bool) -> Structure:
-    return Structure(1, shape[-1])
-
-
-def _conv(layer: Any, role: str, shape: tuple[int, ...], strides: bool) -> Structure:
-    fan_in, fan_out = compute_fans(shape)
-    return Structure(fan_in, fan_out // layer.groups / _stride(layer, strides))
-
-
-def _transposed(layer: Any, role: str, shape: tuple[int, ...], strides: bool) -> Structure:
-    fan_out, fan_in = compute_fans(shape)  # its kernel is (field..., outputs, inputs)
-    rank = len(shape)
-    return Structure(
-        fan_in / _stride(layer, strides),
-        fan_out,
-        axes=((*range(rank - 2), rank - 1), (rank - 2,)),
-    )
-
-
-def _depthwise(layer: Any, role: str, shape: tuple[int, ...], strides: bool) -> Structure:
-    field = math.prod(shape[:-2])
-    return Structure(field, field * shape[-1] / _stride(layer, strides))
-
-
-def _einsum(layer: Any, role: str, shape: tuple[int, ...], strides: bool) -> Structure:
-    operands, output = layer.equation.replace(" ", "").split("->")
-    data, kernel = operands.split(",")
-    inputs = tuple(i for i, letter in enumerate(kernel) if letter not in output)
-    outputs = tuple(i for i, letter in enumerate(kernel) if letter in output and letter not in data)
-    fan_in, fan_out = (math.prod(shape[i] for i in axes) for axes in (inputs, outputs))
-    return Structure(fan_in, fan_out, axes=(inputs, outputs))
-
-
-def _recurrent(layer: Any, role: str, shape: tuple[int, ...], strides: bool) -> Structure | None:
-    # Any cell: its kernels hold one block of `units` (or `filters`) outputs for each gate.
-    if getattr(layer, "recurrent_kernel", None) is None:
-        return None
-    units = getattr(layer, "units", None) or getattr(layer, "filters", None)
-    if not isinstance(units, int) or shape[-1] % units:
-        return None
-    gates = shape[-1] // units
-    return Structure(*compute_fans((*shape[:-1], units)), gates=gates)
-
-
-def _scores(layer: Any, role: str, shape: tuple[int, ...], strides: bool) -> Structure:
-    return Structure(shape[0], 1)
-
-
-def _stride(layer: Any, strides: bool) -> int:
-    return math.prod(layer.strides) if strides else 1
-
-
-Reader = Callable[[Any, str, tuple[int, ...], bool], Structure | None]
-_KERNEL = ("kernel",)
-_READERS: list[tuple[tuple[type, ...] | None, tuple[str, ...], Reader]] = [
-    (TRANSPOSED, _KERNEL, _transposed),
-    (_DEPTHWISE, _KERNEL, _depthwise),
-    (_SEPARABLE, ("depthwise_kernel",), _depthwise),
-    (_SEPARABLE, ("pointwise_kernel",), _dense),
-    (_CONV, _KERNEL, _conv),
-    ((_L.EinsumDense,), _KERNEL, _einsum),
-    ((_L.Dense,), _KERNEL, _dense),
-    ((_L.Embedding,), ("embeddings",), _embedding),
-    ((_L.Embedding,), ("reverse_embeddings",), _dense),
-    ((_L.AdditiveAttention,), ("scale",), _scores),
-    (None, ("kernel", "recurrent_kernel"), _recurrent),
-]

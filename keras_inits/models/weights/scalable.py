@@ -1,4 +1,4 @@
-"""Which weight of a layer data can scale, and what is measured to do so."""
+"""Which weights of a layer data can scale, and what is measured to do so."""
 
 from __future__ import annotations
 
@@ -10,58 +10,82 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.fans import einsum_axes
 from keras_inits.models.variables.origin import quantization
-from keras_inits.models.weights.kernel import Kernel
+from keras_inits.models.weights.geometry import Geometry, registered_geometry
+from keras_inits.models.weights.layers import einsum_units, geometry_of
+from keras_inits.models.weights.weight import Weight
 
 ops = keras.ops
 
 
 class Skip(Exception):
-    """The reason why a unit is left as it was."""
+    """The reason why weights are left as they were."""
 
 
 @dataclass(frozen=True, eq=False)
-class Unit:
-    """What a sweep scales at once: the last of `kernels`, until the pre-activation fits.
+class ScalableWeights:
+    """What is scaled at once: the last of `weights`, until the pre-activation fits.
 
-    `off` are the layer's attributes to take off while the pre-activation is measured, `channels`
-    the axes of the pre-activation that number the units.
+    `overrides` are attributes that the layer has while the pre-activation is measured, `channels`
+    the axes of the pre-activation that number the units. `guessed`: that the layer multiplies its
+    input with the weight is yet to be seen.
     """
 
     layer: keras.layers.Layer
-    kernels: tuple[Kernel, ...]
+    weights: tuple[Weight, ...]
     bias: keras.Variable | None = None
     channels: tuple[int, ...] = (-1,)
-    off: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    guessed: bool = False
 
     @property
-    def kernel(self) -> Kernel:
+    def weight(self) -> Weight:
         """The one that takes the factor."""
-        return self.kernels[-1]
+        return self.weights[-1]
 
     def activates_last(self, call: Any) -> bool:
         """Whether `call` is that of one of Keras's layers, which activate what they would return."""
         cls: Any = type(self.layer)
-        return cls in units.registry and getattr(call, "__func__", None) is cls.call
+        return cls in by_class.registry and getattr(call, "__func__", None) is cls.call
+
+
+Found = ScalableWeights | str | None
+
+
+def scalable_weights(layer: keras.layers.Layer, own: list[keras.Variable]) -> Found:
+    """The layer's scalable weights, the reason why it has none, or None where it owns no matrix.
+
+    `own` are the variables of the layer itself, without its sublayers'. A layer that Keras does not
+    have is guessed to be scaled by the one matrix that it owns, or by the one with a geometry.
+    """
+    mode = quantization(layer)
+    if mode and own:
+        return f"quantized to {mode}; left as it was"
+    return by_class(layer, own)
 
 
 @singledispatch
-def units(layer: keras.layers.Layer, own: list[keras.Variable]) -> Unit | str | None:
-    """The layer's unit, the reason why it has none, or None where it owns no weight matrix.
-
-    `own` are the variables of the layer itself, without its sublayers'. A layer that Keras does not
-    have is a unit where it owns just one matrix.
-    """
+def by_class(layer: keras.layers.Layer, own: list[keras.Variable]) -> Found:
+    """As `scalable_weights`, by the layer's class; here for those that Keras does not have."""
     matrices = weight_matrices(layer, own)
     if not matrices:
         return None
-    if len(matrices) > 1:
-        names = ", ".join(v.name for v in matrices)
-        return f"owns several weight matrices ({names}); left as they were"
+    known = [(v, registered_geometry(layer, v.name, tuple(v.shape))) for v in matrices]
+    weights = [Weight(v, geometry) for v, geometry in known if geometry is not None]
+    if not weights:
+        if len(matrices) > 1:
+            names = ", ".join(v.name for v in matrices)
+            return f"owns several weight matrices ({names}); left as they were"
+        weights = [_plain(matrices[0])]
     bias: Any = getattr(layer, "bias", None)
     bias = bias if any(bias is v and len(v.shape) == 1 for v in own) else None
-    return Unit(layer, (Kernel(matrices[0]),), bias, off=_activation(layer))
+    return ScalableWeights(layer, tuple(weights), bias, overrides=_activation(layer), guessed=True)
+
+
+def _plain(variable: keras.Variable) -> Weight:
+    """A weight of which only the shape is known: (..., outputs)."""
+    shape = tuple(variable.shape)
+    return Weight(variable, Geometry(shape, tuple(range(len(shape) - 1)), (-1,)))
 
 
 def unknown(layer: keras.layers.Layer, own: list[keras.Variable]) -> str | None:
@@ -83,95 +107,56 @@ def weight_matrices(layer: keras.layers.Layer, own: list[keras.Variable]) -> lis
     ]
 
 
-@units.register(keras.layers.BatchNormalization)
-@units.register(keras.layers.GroupNormalization)
-@units.register(keras.layers.LayerNormalization)
-@units.register(keras.layers.Normalization)
-@units.register(keras.layers.RMSNormalization)
-@units.register(keras.layers.PReLU)
-@units.register(keras.layers.SpectralNormalization)
+@by_class.register(keras.layers.BatchNormalization)
+@by_class.register(keras.layers.GroupNormalization)
+@by_class.register(keras.layers.LayerNormalization)
+@by_class.register(keras.layers.Normalization)
+@by_class.register(keras.layers.RMSNormalization)
+@by_class.register(keras.layers.PReLU)
+@by_class.register(keras.layers.SpectralNormalization)
 def _none(layer: keras.layers.Layer, own: list[keras.Variable]) -> None:
     return None
 
 
-@units.register
-def _dense(layer: keras.layers.Dense, own: list[keras.Variable]) -> Unit | str:
-    return _unit(layer, own, lambda kernel: Kernel(kernel))
+@by_class.register(keras.layers.Dense)
+@by_class.register(keras.layers.Conv1D)
+@by_class.register(keras.layers.Conv2D)
+@by_class.register(keras.layers.Conv3D)
+@by_class.register(keras.layers.Conv1DTranspose)
+@by_class.register(keras.layers.Conv2DTranspose)
+@by_class.register(keras.layers.Conv3DTranspose)
+@by_class.register(keras.layers.DepthwiseConv1D)
+@by_class.register(keras.layers.DepthwiseConv2D)
+def _one_kernel(layer: Any, own: list[keras.Variable]) -> Found:
+    return _of_kernels(layer, own, ("kernel",), _channels(layer))
 
 
-@units.register(keras.layers.Conv1D)
-@units.register(keras.layers.Conv2D)
-@units.register(keras.layers.Conv3D)
-def _conv(layer: Any, own: list[keras.Variable]) -> Unit | str:
-    def view(kernel: keras.Variable) -> Kernel:
-        *field, filters = kernel.shape
-        split = (*field, layer.groups, filters // layer.groups)
-        return Kernel(kernel, units=(-2, -1), groups=(-2,), split=split)
-
-    return _unit(layer, own, view)
-
-
-@units.register(keras.layers.Conv1DTranspose)
-@units.register(keras.layers.Conv2DTranspose)
-@units.register(keras.layers.Conv3DTranspose)
-def _transposed(layer: Any, own: list[keras.Variable]) -> Unit | str:
-    return _unit(layer, own, lambda kernel: Kernel(kernel, units=(-2,)))
-
-
-@units.register(keras.layers.DepthwiseConv1D)
-@units.register(keras.layers.DepthwiseConv2D)
-def _depthwise(layer: Any, own: list[keras.Variable]) -> Unit | str:
-    return _unit(layer, own, _per_channel)
-
-
-@units.register(keras.layers.SeparableConv1D)
-@units.register(keras.layers.SeparableConv2D)
-def _separable(layer: Any, own: list[keras.Variable]) -> Unit | str:
+@by_class.register(keras.layers.SeparableConv1D)
+@by_class.register(keras.layers.SeparableConv2D)
+def _separable(layer: Any, own: list[keras.Variable]) -> Found:
     """The depthwise filters keep norm one, the pointwise kernel takes the factor."""
-    if not _is_one_of(layer.pointwise_kernel, own):
-        return _no_kernel(layer)
-    kernels = (_per_channel(layer.depthwise_kernel), Kernel(layer.pointwise_kernel))
-    return Unit(layer, kernels, layer.bias, _channels(layer), _activation(layer))
+    return _of_kernels(layer, own, ("depthwise_kernel", "pointwise_kernel"), _channels(layer))
 
 
-@units.register
-def _einsum(layer: keras.layers.EinsumDense, own: list[keras.Variable]) -> Unit | str:
-    operands, output = layer.equation.replace(" ", "").replace("...", ".").split("->")
-    data, kernel = operands.split(",")
-    letters = [letter for letter in output if letter in kernel and letter != "."]
-    dots = output.find(".")
-    channels = tuple(
-        axis if dots < 0 or axis < dots else axis - len(output)
-        for axis in (output.index(letter) for letter in letters)
-    )
-    axes = tuple(kernel.index(letter) for letter in letters)
-    assert sorted(axes) == einsum_axes(layer.equation)[1]
-    groups = tuple(kernel.index(letter) for letter in letters if letter in data)
-    return _unit(layer, own, lambda variable: Kernel(variable, axes, groups), channels)
+@by_class.register
+def _einsum(layer: keras.layers.EinsumDense, own: list[keras.Variable]) -> Found:
+    return _of_kernels(layer, own, ("kernel",), einsum_units(layer.equation)[2])
 
 
-@units.register
-def _embedding(layer: keras.layers.Embedding, own: list[keras.Variable]) -> Unit | str:
-    embeddings = layer.embeddings
-    if not _is_one_of(embeddings, own):
-        return _no_kernel(layer)
-    return Unit(layer, (Kernel(embeddings),))
+@by_class.register
+def _embedding(layer: keras.layers.Embedding, own: list[keras.Variable]) -> Found:
+    if not _is_one_of(layer.embeddings, own):
+        return _NO_KERNEL
+    return ScalableWeights(layer, (_weight(layer, "embeddings"),))
 
 
-def cell_unit(cell: keras.layers.Layer, own: list[keras.Variable]) -> Unit | str | None:
-    """A cell of Keras: every gate of both kernels drawn alone, the input kernel takes the factor."""
-    kernel: Any = getattr(cell, "kernel", None)
-    recurrent: Any = getattr(cell, "recurrent_kernel", None)
-    if not (_is_one_of(kernel, own) and _is_one_of(recurrent, own)):
+def cell_weights(cell: keras.layers.Layer, own: list[keras.Variable]) -> Found:
+    """Of a cell of Keras: every gate of both kernels drawn alone, the input kernel takes the factor."""
+    kernels = [getattr(cell, name, None) for name in ("recurrent_kernel", "kernel")]
+    if not all(_is_one_of(kernel, own) for kernel in kernels):
         return unknown(cell, own)
-
-    def view(variable: keras.Variable) -> Kernel:
-        *field, width = variable.shape
-        features = recurrent.shape[-2]
-        split = (*field, width // features, features)
-        return Kernel(variable, units=(-2, -1), groups=(-2,), split=split)
-
-    return Unit(cell, (view(recurrent), view(kernel)), channels=_channels(cell))
+    weights = (_weight(cell, "recurrent_kernel"), _weight(cell, "kernel"))
+    return ScalableWeights(cell, weights, channels=_channels(cell))
 
 
 def cells(layer: Any) -> list[Any]:
@@ -195,17 +180,19 @@ def projection(cell: Any, sequence: Any) -> Any:
     )
 
 
-def _unit(
-    layer: Any, own: list[keras.Variable], view: Any, channels: tuple[int, ...] | None = None
-) -> Unit | str:
-    if not _is_one_of(layer.kernel, own):
-        return _no_kernel(layer)
-    channels = _channels(layer) if channels is None else channels
-    return Unit(layer, (view(layer.kernel),), layer.bias, channels, _activation(layer))
+def _of_kernels(
+    layer: Any, own: list[keras.Variable], roles: tuple[str, ...], channels: tuple[int, ...]
+) -> Found:
+    if not _is_one_of(getattr(layer, roles[-1]), own):
+        return _NO_KERNEL
+    weights = tuple(_weight(layer, role) for role in roles)
+    return ScalableWeights(layer, weights, layer.bias, channels, _activation(layer))
 
 
-def _per_channel(kernel: keras.Variable) -> Kernel:
-    return Kernel(kernel, units=(-2, -1), groups=(-2,))
+def _weight(layer: Any, role: str) -> Weight:
+    variable = getattr(layer, role)
+    geometry = geometry_of(layer, role, tuple(variable.shape))
+    return _plain(variable) if geometry is None else Weight(variable, geometry)
 
 
 def _is_float(tensor: Any) -> bool:
@@ -216,10 +203,7 @@ def _is_one_of(kernel: Any, own: list[keras.Variable]) -> bool:
     return any(kernel is variable and _is_float(variable) for variable in own)
 
 
-def _no_kernel(layer: keras.layers.Layer) -> str:
-    mode = quantization(layer)
-    reason = f"quantized to {mode}" if mode else "its kernel is another layer's or computed"
-    return f"{reason}; left as it was"
+_NO_KERNEL = "its kernel is another layer's or computed; left as it was"
 
 
 def _channels(layer: Any) -> tuple[int, ...]:
