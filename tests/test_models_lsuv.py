@@ -595,7 +595,6 @@ MULTIPLIED = {
     "kernel": (lambda x, w: ops.matmul(x, w), (8, 5)),
     "kernel and activation": (lambda x, w: ops.tanh(ops.matmul(x, w)), (8, 5)),
     "gate": (lambda x, w: x * w, (6, 8)),
-    "tied": (lambda x, w: ops.matmul(ops.matmul(x, w), ops.transpose(w)), (8, 5)),
 }
 
 
