@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import inspect
-import random
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
 
 from keras_inits import checks
-from keras_inits.streams import DefaultStream, Stream
-from keras_inits.streams.placement import draw_dtype, held, narrow, numpy_dtype, place
+from keras_inits.streams import Stream
+from keras_inits.streams.narrow import draw_dtype, narrow, numpy_dtype
+from keras_inits.streams.placement import held, place
+from keras_inits.streams.seeds import as_stream, check_seed
 from keras_inits.streams.stream import Index
+
+__all__ = ["Scheme", "check_seed", "signature_names"]
 
 
 def _as_written(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,6 +59,8 @@ class Scheme(keras.initializers.Initializer):
     max_rank: ClassVar[int | None] = None
     #: Entries depend on their own position alone: a block can be drawn without the rest.
     elementwise: ClassVar[bool] = True
+    #: `values` is one draw of the stream, which rounds to a narrow dtype itself.
+    plain: ClassVar[bool] = False
     #: Arguments that the config leaves out.
     transient: ClassVar[tuple[str, ...]] = ()
 
@@ -71,7 +76,10 @@ class Scheme(keras.initializers.Initializer):
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
     ) -> np.ndarray:
-        """The entries as a NumPy array of `dtype` (float32 or float64), or the block at `index`."""
+        """The entries as a NumPy array of `dtype`, or the block at `index`.
+
+        A narrow dtype is asked for only where `plain`; else `dtype` is float32 or float64.
+        """
         raise NotImplementedError(f"{type(self).__name__} must implement values()")
 
     def support(self, shape: tuple[int, ...]) -> tuple[float, float] | None:
@@ -107,14 +115,15 @@ class Scheme(keras.initializers.Initializer):
     def _filler(
         self, shape: tuple[int, ...], dtype: str, stream: Stream | None
     ) -> Callable[[Index], np.ndarray]:
-        wide = draw_dtype(dtype)
+        apart = self.elementwise and not (stream is not None and stream.sequential)
+        wide = dtype if apart and self.plain else draw_dtype(dtype)
 
         def rounded(block: np.ndarray) -> np.ndarray:
             return block if wide == dtype else narrow(block, dtype, self.support(shape))
 
         if 0 in shape:
             return lambda index: np.zeros(shape, numpy_dtype(dtype))[index or ...]
-        if self.elementwise and not (stream is not None and stream.sequential):
+        if apart:
             return lambda index: rounded(self.values(shape, wide, stream, index))  # type: ignore[arg-type]
         whole = cache(lambda: self.values(shape, wide, stream))  # type: ignore[arg-type]
         return lambda index: rounded(
@@ -122,13 +131,7 @@ class Scheme(keras.initializers.Initializer):
         )
 
     def _stream(self) -> Stream:
-        seed = self.seed
-        if isinstance(seed, Stream):
-            return seed
-        if isinstance(seed, keras.random.SeedGenerator):
-            return DefaultStream(_next_seed(type(self).__name__, seed))
-        # Python's generator is the one that keras.utils.set_random_seed and Keras itself use here.
-        return DefaultStream(random.getrandbits(64)) if seed is None else _stream_of(seed)
+        return as_stream(type(self).__name__, self.seed)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -162,58 +165,10 @@ class Scheme(keras.initializers.Initializer):
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-@lru_cache
-def _stream_of(seed: int) -> DefaultStream:
-    return DefaultStream(seed)  # it has no state
-
-
 def _shown(value: Any) -> str:
     """As an argument that makes it: Keras's own initializers have no such repr, but a config."""
     foreign = isinstance(value, keras.initializers.Initializer) and not isinstance(value, Scheme)
     return repr(_plain(value) if foreign else value)
-
-
-def check_seed(owner: str, seed: Any) -> Any:
-    """None, an int, a SeedGenerator, a stream or the config of one; else an error."""
-    if isinstance(seed, dict):
-        seed = _seed_from_config(owner, seed)
-    if seed is None or isinstance(seed, (keras.random.SeedGenerator, Stream)):
-        return seed
-    expected = "None, an integer from 0 to 2**64 - 1, a keras.random.SeedGenerator or a stream"
-    if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)):
-        raise checks.type_error(owner, "seed", expected, seed)
-    if not 0 <= seed < 2**64:
-        raise checks.value_error(owner, "seed", expected, seed)
-    return int(seed)
-
-
-def _seed_from_config(owner: str, config: dict[str, Any]) -> Any:
-    """A SeedGenerator or a stream from its config; nothing else is ever built from a file here."""
-    expected = "the config of a keras.random.SeedGenerator or of a stream"
-    name = config.get("registered_name") or config.get("class_name")
-    inner = config.get("config")
-    if not isinstance(name, str) or not isinstance(inner, dict):
-        raise checks.value_error(owner, "seed", expected, config)
-    cls = keras.saving.get_custom_objects().get(name)
-    if name == "SeedGenerator":
-        cls = keras.random.SeedGenerator
-        if inner.get("seed") is not None:
-            checks.integer(owner, "seed of the SeedGenerator", inner["seed"], low=0, high=2**32 - 1)
-    elif not (isinstance(cls, type) and issubclass(cls, Stream)):
-        raise checks.value_error(owner, "seed", expected, config)
-    return cls.from_config(inner)
-
-
-def _next_seed(owner: str, generator: keras.random.SeedGenerator) -> int:
-    state = generator.next()
-    try:
-        low, high = (int(word) for word in keras.ops.convert_to_numpy(state))
-    except Exception as error:
-        raise ValueError(
-            f"{owner}: seed must be an integer or a stream inside a compiled function, "
-            "got a SeedGenerator, whose state has no value there"
-        ) from error
-    return high << 32 | low
 
 
 def _plain(value: Any) -> Any:

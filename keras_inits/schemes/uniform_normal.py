@@ -25,6 +25,8 @@ class Uniform(Scheme):
     0.1
     """
 
+    plain = True
+
     def __init__(self, scale: float = 0.05, seed: Any = None) -> None:
         self.scale = checks.number("Uniform", "scale", scale, low=0)
         self.seed = check_seed("Uniform", seed)
@@ -49,6 +51,8 @@ class Normal(Scheme):
     0.1
     """
 
+    plain = True
+
     def __init__(self, scale: float = 0.05, seed: Any = None) -> None:
         self.scale = checks.number("Normal", "scale", scale, low=0)
         self.seed = check_seed("Normal", seed)
@@ -67,6 +71,8 @@ class RandomUniform(Scheme):
     >>> round(float(keras.ops.min(x)), 2), round(float(keras.ops.max(x)), 2)
     (0.0, 1.0)
     """
+
+    plain = True
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None) -> None:
         self.minval = checks.number("RandomUniform", "minval", minval)
@@ -90,6 +96,8 @@ class RandomNormal(Scheme):
     >>> round(float(keras.ops.mean(x)), 2)
     1.0
     """
+
+    plain = True
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
         self.mean = checks.number("RandomNormal", "mean", mean)
@@ -116,6 +124,8 @@ class TruncatedNormal(Scheme):
     >>> round(float(keras.ops.max(abs(x))), 2)
     2.0
     """
+
+    plain = True
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import ml_dtypes
 import numpy as np
 
 from keras_inits.streams.default.tiles import ALIGNMENT, address
@@ -22,14 +23,19 @@ def to_tensor(array: np.ndarray) -> Any:
 
         # asarray copies, which takes less time for a small array than device_put's preparations.
         return (jax.numpy.asarray if array.nbytes < 2**18 else jax.device_put)(array)
-    if array.dtype in (np.float32, np.float64):
+    # Neither backend takes NumPy's bfloat16: its bits go there as integers.
+    narrow = array.dtype == ml_dtypes.bfloat16
+    if narrow or array.dtype in (np.float16, np.float32, np.float64):
+        bits = array.view(np.int16) if narrow else array
         if backend == "torch":
             import torch
 
-            return keras.ops.convert_to_tensor(torch.from_numpy(array))
+            tensor = torch.from_numpy(bits)
+            return keras.ops.convert_to_tensor(tensor.view(torch.bfloat16) if narrow else tensor)
         if backend == "tensorflow" and address(array) % ALIGNMENT == 0:
             import tensorflow as tf
 
             if tf.executing_eagerly() and not tf.config.list_logical_devices("GPU"):
-                return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+                tensor = tf.experimental.dlpack.from_dlpack(bits.__dlpack__())
+                return tf.bitcast(tensor, tf.bfloat16) if narrow else tensor
     return keras.ops.convert_to_tensor(array, dtype=keras.backend.standardize_dtype(array.dtype))

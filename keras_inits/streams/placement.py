@@ -6,17 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import ml_dtypes
 import numpy as np
 
-from keras_inits.streams.default.bounds import inside
+from keras_inits.streams.block import Index
 from keras_inits.streams.handover import to_tensor
-from keras_inits.streams.stream import Index
-
-
-def draw_dtype(dtype: str) -> str:
-    """The dtype to draw in: a narrow float is drawn in float32 and rounded once, at the end."""
-    return "float32" if dtype in ("float16", "bfloat16") else dtype
 
 
 def held(dtype: str) -> str:
@@ -26,21 +19,6 @@ def held(dtype: str) -> str:
 
         return dtype if jax.config.jax_enable_x64 else "float32"
     return dtype
-
-
-def numpy_dtype(dtype: str) -> Any:
-    """NumPy's dtype of that name, also where ml_dtypes defines it (bfloat16)."""
-    return np.dtype(getattr(ml_dtypes, dtype, dtype))
-
-
-def narrow(array: np.ndarray, dtype: str, support: tuple[float, float] | None) -> np.ndarray:
-    """Round to a narrow dtype, to nearest, but never across the bounds of a bounded law."""
-    target = numpy_dtype(dtype)
-    rounded = array.astype(target)
-    if support is None:
-        return rounded
-    low, high = inside(support[0], target, up=True), inside(support[1], target, up=False)
-    return np.minimum(np.maximum(rounded, low), high)  # np.clip would widen bfloat16
 
 
 def place(fill: Callable[[Index], np.ndarray], shape: tuple[int, ...], layout: Any = None) -> Any:

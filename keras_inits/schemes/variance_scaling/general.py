@@ -51,6 +51,7 @@ class VarianceScaling(Scheme, keras.initializers.VarianceScaling):
     1.0
     """
 
+    plain = True
     mode = "fan_in"
     distribution = "truncated_normal"
     _fixed_fans: tuple[float, float] | None = None
