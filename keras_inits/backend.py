@@ -7,7 +7,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import keras
+import ml_dtypes
 import numpy as np
+
+ALIGNMENT = 64  # bytes; what TensorFlow and JAX ask of an array that they take without a copy
 
 
 def name() -> str:
@@ -113,3 +116,58 @@ def is_symbolic(leaf: Any) -> bool:
 
         return bool(tf.is_symbolic_tensor(leaf))
     return bool(leaf.device.type == "meta")
+
+
+def address(array: np.ndarray) -> int:
+    """Where the array's memory starts."""
+    return int(array.__array_interface__["data"][0])
+
+
+def to_tensor(array: np.ndarray) -> Any:
+    """The array as a tensor of the backend, in the array's own memory if it can stay there.
+
+    So the array must be the caller's alone, and is not to be used afterwards. What `DefaultStream`
+    draws starts where TensorFlow and JAX want it to; other arrays they copy.
+    """
+    backend = name()
+    if backend == "jax":
+        import jax
+
+        # asarray copies, which takes less time for a small array than device_put's preparations.
+        return (jax.numpy.asarray if array.nbytes < 2**18 else jax.device_put)(array)
+    # Neither backend takes NumPy's bfloat16: its bits go there as integers.
+    narrow = array.dtype == ml_dtypes.bfloat16
+    if narrow or array.dtype in (np.float16, np.float32, np.float64):
+        bits = array.view(np.int16) if narrow else array
+        if backend == "torch":
+            import torch
+
+            tensor = torch.from_numpy(bits)
+            return keras.ops.convert_to_tensor(tensor.view(torch.bfloat16) if narrow else tensor)
+        if backend == "tensorflow" and address(array) % ALIGNMENT == 0:
+            import tensorflow as tf
+
+            if tf.executing_eagerly() and not tf.config.list_logical_devices("GPU"):
+                tensor = tf.experimental.dlpack.from_dlpack(bits.__dlpack__())
+                return tf.bitcast(tensor, tf.bfloat16) if narrow else tensor
+    return keras.ops.convert_to_tensor(array, dtype=keras.backend.standardize_dtype(array.dtype))
+
+
+def to_shards(fill: Callable[[Any], np.ndarray], shape: tuple[int, ...], layout: Any) -> Any:
+    """JAX's array of what `fill` gives block by block, each device its own shard alone."""
+    import jax
+
+    if isinstance(layout, jax.sharding.NamedSharding) and not isinstance(
+        layout.mesh, jax.sharding.Mesh
+    ):
+        # Keras hands an abstract mesh over inside its own call; the devices are in the current one.
+        layout = jax.sharding.NamedSharding(jax.sharding.get_mesh(), layout.spec)
+    owners: dict[tuple[tuple[int, int], ...], list[Any]] = {}
+    for device, index in layout.addressable_devices_indices_map(shape).items():
+        block = tuple(part.indices(extent)[:2] for part, extent in zip(index, shape, strict=True))
+        owners.setdefault(block, []).append(device)
+    shards = []
+    for block, devices in owners.items():
+        values = fill(tuple(slice(*bounds) for bounds in block))
+        shards += [jax.device_put(values, device) for device in devices]
+    return jax.make_array_from_single_device_arrays(shape, layout, shards)

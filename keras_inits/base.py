@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import inspect
-import random
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, ClassVar, Self
 
 import keras
-import ml_dtypes
 import numpy as np
 
 from keras_inits import backend, checks
 from keras_inits.laws import Law
-from keras_inits.streams import DefaultStream, Stream
-from keras_inits.streams.placement import draw_dtype, narrow, numpy_dtype, place
+from keras_inits.streams import Stream
+from keras_inits.streams.narrow import draw_dtype, narrow, numpy_dtype
+from keras_inits.streams.placement import place
+from keras_inits.streams.seeds import as_stream, check_seed
 from keras_inits.streams.stream import Index
+
+__all__ = ["Scheme", "check_seed", "signature_names"]
 
 
 def signature_names(cls: type) -> tuple[str, ...]:
@@ -81,7 +83,11 @@ class Scheme(keras.initializers.Initializer):
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
     ) -> np.ndarray:
-        """The entries as a NumPy array of `dtype` (float32 or float64), or the block at `index`."""
+        """The entries as a NumPy array of `dtype`, or the block at `index`.
+
+        A narrow dtype is asked for only where all entries are `alike`; else `dtype` is float32 or
+        float64, and what is given is rounded afterwards.
+        """
         law = self.law(shape)
         if law is None:
             raise NotImplementedError(f"{type(self).__name__} must have a law or values")
@@ -122,18 +128,18 @@ class Scheme(keras.initializers.Initializer):
     ) -> Callable[[Index], np.ndarray]:
         if 0 in shape:
             return lambda index: np.zeros(shape, numpy_dtype(dtype))[index or ...]
-        wide = draw_dtype(dtype)
+        apart = self.elementwise and not (stream is not None and stream.sequential)
+        wide = dtype if apart and self.alike else draw_dtype(dtype)
         law = self.law(shape) if self.alike else None
-        support = None if law is None else law.support
-        check = self.finite and not _stays_finite(law, dtype)
-        if check and wide != dtype and support is not None and np.isfinite(support).all():
-            # Narrowing keeps to the bounds, and would give the greatest number for them.
-            raise self._overflow(dtype)
+        support = law.support if law is not None and law.continuous else None
+        # A stream refuses what the dtype cannot hold; the others are looked at.
+        checked = law is not None and law.checked
+        check = self.finite and not checked and np.issubdtype(numpy_dtype(dtype), np.inexact)
 
         def draw(index: Index = None) -> np.ndarray:
             return self.values(shape, wide, stream, index)  # type: ignore[arg-type]
 
-        if not self.elementwise or (stream is not None and stream.sequential):
+        if not apart:
             whole, draw = draw, lambda index=None: np.ascontiguousarray(once()[index or ...])
             once = cache(whole)
 
@@ -151,13 +157,7 @@ class Scheme(keras.initializers.Initializer):
         return checks.value_error(type(self).__name__, "entries", f"finite in {dtype}", self)
 
     def _stream(self) -> Stream:
-        seed = self.seed
-        if isinstance(seed, Stream):
-            return seed
-        if isinstance(seed, keras.random.SeedGenerator):
-            return DefaultStream(_next_seed(type(self).__name__, seed))
-        # Python's generator is the one that keras.utils.set_random_seed and Keras itself use here.
-        return DefaultStream(random.getrandbits(64)) if seed is None else _stream_of(seed)
+        return as_stream(type(self).__name__, self.seed)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -191,71 +191,10 @@ class Scheme(keras.initializers.Initializer):
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def _stays_finite(law: Law | None, dtype: str) -> bool:
-    """Whether no entry of this law can be beyond the greatest number of the dtype."""
-    kind = numpy_dtype(dtype)
-    if not np.issubdtype(kind, np.inexact) and kind.kind != "V":
-        return True
-    if law is None:
-        return False
-    low, high = law.support
-    # A draw of 53 bits never is more than 8.3 standard deviations off.
-    low, high = max(low, law.mean - 9 * law.std), min(high, law.mean + 9 * law.std)
-    return max(-low, high) <= float(ml_dtypes.finfo(kind).max)
-
-
-@lru_cache
-def _stream_of(seed: int) -> DefaultStream:
-    return DefaultStream(seed)  # it has no state
-
-
 def _shown(value: Any) -> str:
     """As an argument that makes it: Keras's own initializers have no such repr, but a config."""
     foreign = isinstance(value, keras.initializers.Initializer) and not isinstance(value, Scheme)
     return repr(_plain(value) if foreign else value)
-
-
-def check_seed(owner: str, seed: Any) -> Any:
-    """None, an int, a SeedGenerator, a stream or the config of one; else an error."""
-    if isinstance(seed, dict):
-        seed = _seed_from_config(owner, seed)
-    if seed is None or isinstance(seed, (keras.random.SeedGenerator, Stream)):
-        return seed
-    expected = "None, an integer from 0 to 2**64 - 1, a keras.random.SeedGenerator or a stream"
-    if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)):
-        raise checks.type_error(owner, "seed", expected, seed)
-    if not 0 <= seed < 2**64:
-        raise checks.value_error(owner, "seed", expected, seed)
-    return int(seed)
-
-
-def _seed_from_config(owner: str, config: dict[str, Any]) -> Any:
-    """A SeedGenerator or a stream from its config; nothing else is ever built from a file here."""
-    expected = "the config of a keras.random.SeedGenerator or of a stream"
-    name = config.get("registered_name") or config.get("class_name")
-    inner = config.get("config")
-    if not isinstance(name, str) or not isinstance(inner, dict):
-        raise checks.value_error(owner, "seed", expected, config)
-    cls = keras.saving.get_custom_objects().get(name)
-    if name == "SeedGenerator":
-        cls = keras.random.SeedGenerator
-        if inner.get("seed") is not None:
-            checks.integer(owner, "seed of the SeedGenerator", inner["seed"], low=0, high=2**32 - 1)
-    elif not (isinstance(cls, type) and issubclass(cls, Stream)):
-        raise checks.value_error(owner, "seed", expected, config)
-    return cls.from_config(inner)
-
-
-def _next_seed(owner: str, generator: keras.random.SeedGenerator) -> int:
-    state = generator.next()
-    try:
-        low, high = (int(word) for word in keras.ops.convert_to_numpy(state))
-    except Exception as error:
-        raise ValueError(
-            f"{owner}: seed must be an integer or a stream inside a compiled function, "
-            "got a SeedGenerator, whose state has no value there"
-        ) from error
-    return high << 32 | low
 
 
 def _plain(value: Any) -> Any:

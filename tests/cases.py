@@ -122,7 +122,7 @@ def _chrono(high: float) -> float:
 
 
 def _features(value: float) -> Callable[[Shape], Any]:
-    return lambda shape: [value] * (shape[-2] if len(shape) > 1 else 1)
+    return lambda shape: [value] * (shape[-2] if len(shape) > 1 else 1) or value
 
 
 CASES: list[Case] = [

@@ -180,7 +180,7 @@ def test_large_and_small_gains() -> None:
     x = to_numpy(ki.XavierNormal(1e-200, seed=1)((300, 300), "float64"))
     if x.any():  # JAX holds float32, where it is zero
         assert x.std() == pytest.approx(1e-200 / math.sqrt(300), rel=0.02)
-    with pytest.raises(ValueError, match="a width of .* to 3.4e"):
+    with pytest.raises(ValueError, match="float32 can hold every number"):
         ki.XavierUniform(1e200)((3, 3), "float32")
     with pytest.raises(ValueError, match="a width of 2e-31 to"):
         ki.Uniform(1e-38)((3, 3), "float32")
@@ -206,7 +206,7 @@ def test_large_and_small_gains() -> None:
 )
 def test_an_entry_that_the_dtype_cannot_hold_is_an_error(make, dtype: str) -> None:
     scheme = make()
-    with pytest.raises(ValueError, match=rf"finite in {dtype}"):
+    with pytest.raises(ValueError, match=rf"finite in {dtype}|that {dtype} can hold"):
         scheme((64, 64), dtype)
 
 

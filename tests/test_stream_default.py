@@ -142,24 +142,6 @@ def test_a_block_is_a_block_of_the_whole(law, shape):
         np.testing.assert_array_equal(block, whole[index])
 
 
-@pytest.mark.parametrize(
-    "index",
-    [
-        (slice(0, 2),),
-        (slice(0, 2), slice(0, 4)),
-        (slice(0, 2), slice(2, 1)),
-        (slice(0, 2), slice(-1, 1)),
-        (slice(0, 2), slice(None)),
-        (slice(0, 2), slice(0, 2, 2)),
-        (0, slice(0, 2)),
-        [slice(0, 2), slice(0, 2)],
-    ],
-)
-def test_a_block_is_within_the_whole(index):
-    with pytest.raises(ValueError, match=r"index must be a tuple of one slice\(start, stop\)"):
-        DefaultStream(0).normal((2, 3), index=index)
-
-
 def test_a_block_by_numpy_integers():
     part = tuple(slice(kind(1), kind(200)) for kind in (np.uint8, np.int64))
     whole = DefaultStream(0).normal((300, 700))
@@ -512,29 +494,6 @@ def test_serialization():
 def test_bad_seeds(seed, error):
     with pytest.raises(error, match="DefaultStream: seed must be an integer >= 0 and <= 1844"):
         DefaultStream(seed)
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda s: s.uniform((2,), 1.0, 0.0), "high must be >= low = 1.0, got 0.0"),
-        (lambda s: s.uniform((2,), 0.0, INF), "high must be a finite number, got inf"),
-        (lambda s: s.normal((2,), math.nan), "mean must be a finite number, got nan"),
-        (lambda s: s.normal((2,), 0.0, -1.0), "stddev must be a finite number >= 0, got -1.0"),
-        (lambda s: s.truncated_normal((2,), low=2.0), "low, high must be low < high, got"),
-        (lambda s: s.truncated_normal((2,), low=math.nan), "low, high must be low < high, got"),
-        (lambda s: s.truncated_normal((2,), low=INF, high=INF), "low, high must be low < high"),
-        (lambda s: s.normal((2,), dtype="float16"), "dtype must be one of 'float32', 'float64'"),
-        (lambda s: s.signs((2,), dtype="int32"), "dtype must be one of 'float32', 'float64'"),
-        (lambda s: s.normal((2, -1)), "shape must be a sequence of integers >= 0"),
-        (lambda s: s.integers((2,), 0), "high must be an integer >= 1"),
-        (lambda s: s.permutation(-1), "n must be an integer >= 0, got -1"),
-    ],
-)
-def test_bad_arguments(call, message):
-    with pytest.raises(ValueError, match="DefaultStream: ") as caught:
-        call(DefaultStream(0))
-    assert message in str(caught.value)
 
 
 def test_logarithm():

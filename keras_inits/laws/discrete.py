@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_inits.laws.law import Law
 from keras_inits.streams import Stream
-from keras_inits.streams.placement import numpy_dtype
+from keras_inits.streams.narrow import numpy_dtype
 from keras_inits.streams.stream import Index
 
 

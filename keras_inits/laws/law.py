@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_inits.streams import Stream
+from keras_inits.streams.narrow import narrow
 from keras_inits.streams.stream import Index
 
 
@@ -22,6 +23,8 @@ class Law:
 
     #: The arguments, under their own names.
     _fields: tuple[str, ...] = ()
+    #: `draw` raises where the dtype cannot hold an entry.
+    checked = False
 
     @property
     def mean(self) -> float:
@@ -60,7 +63,7 @@ class Law:
     ) -> np.ndarray:
         """Entries from `stream`; here by the quantile of uniform numbers."""
         p = stream.uniform(shape, 0.0, 1.0, "float64", index)
-        return np.ascontiguousarray(self.quantile(p), dtype)
+        return narrow(self.quantile(p), dtype, self.support if self.continuous else None)
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and repr(self) == repr(other)

@@ -17,6 +17,8 @@ from keras_inits.streams.stream import Index
 class Scaled(Law):
     """location + scale z, z of a standard law that does not change; a scale of 0 leaves a point."""
 
+    checked = True  # by the stream
+
     def __init__(self, location: float, scale: float) -> None:
         self._location, self._scale = float(location), float(scale)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import random
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +9,6 @@ import keras
 import numpy as np
 
 from keras_inits import checks
-from keras_inits.base import check_seed
 from keras_inits.models.choice.choose import START, Choice, choose
 from keras_inits.models.choice.keras1 import in_order
 from keras_inits.models.variables.assign import assign, fresh_slots
@@ -19,7 +16,8 @@ from keras_inits.models.variables.walk import Slot, walk
 from keras_inits.models.weights.adapt import as_scheme, draw, fitted, label, law_of
 from keras_inits.reports.report import Panel, Problem, Report
 from keras_inits.schemes.variance_scaling import VarianceScaling
-from keras_inits.streams import DefaultStream, Keras1Stream, Stream, TorchStream
+from keras_inits.streams import Stream
+from keras_inits.streams.seeds import as_stream, preview
 
 STRUCTURES = (None, True, False, "strides")
 
@@ -103,9 +101,7 @@ def initialize(
         raise checks.value_error("initialize", "structure", expected, structure)
     found = walk(model, "initialize")
     slots = fresh_slots(model) if reset_optimizer else []
-    stream = as_stream(seed)
-    if dry_run and stream.sequential:
-        stream = copy.deepcopy(stream)  # a replay stays where it is
+    stream = (preview if dry_run else as_stream)("initialize", seed)
     choices = choose(found, rules, structure)
     problems = [Problem(*p) for p in found.problems if not _answered(p[0], choices)]
     drawn = _draw_all(choices, stream, problems)
@@ -114,24 +110,6 @@ def initialize(
         pairs = ((c.slot.variable, drawn[id(c.slot.variable)]) for c in choices)
         assign([*((v, values) for v, values in pairs if values is not None), *slots])
     return Initialization(rows, problems)
-
-
-def as_stream(seed: Any) -> Stream:
-    """The stream of a seed: None draws a fresh one, reproducible under `set_random_seed`."""
-    expected = "None, an integer from 0 to 2**64 - 1 or a stream"
-    try:
-        checked = check_seed("initialize", seed)
-    except TypeError:
-        raise checks.type_error("initialize", "seed", expected, seed) from None
-    except ValueError:
-        if isinstance(seed, dict):
-            raise
-        raise checks.value_error("initialize", "seed", expected, seed) from None
-    if isinstance(checked, Stream):
-        return checked
-    if isinstance(checked, keras.random.SeedGenerator):
-        raise checks.type_error("initialize", "seed", expected, seed)
-    return DefaultStream(random.getrandbits(64) if checked is None else checked)
 
 
 def _answered(path: str, choices: list[Choice]) -> bool:
@@ -154,9 +132,7 @@ def _draw_all(
             problems.append(Problem(choice.slot.path, problem))
         return values
 
-    if isinstance(stream, Keras1Stream):
-        return in_order(choices, stream, one)
-    return {id(choice.slot.variable): one(choice) for choice in choices}
+    return in_order(choices, stream, one)
 
 
 def _draw(choice: Choice, stream: Stream) -> tuple[np.ndarray, str]:
@@ -165,11 +141,10 @@ def _draw(choice: Choice, stream: Stream) -> tuple[np.ndarray, str]:
     # A seed in a rule's initializer fixes its draws; one in the layer's own would repeat them.
     seed = getattr(choice.initializer, "seed", None) if choice.named else None
     if not stream.sequential and _is_seed(choice.initializer, seed):
-        stream = as_stream(seed)
-    if isinstance(slot.layer, keras.layers.Embedding) and isinstance(stream, TorchStream):
-        stream = stream.as_is()  # PyTorch writes its shape as Keras does
+        stream = as_stream("initialize", seed)
+    stream = stream.for_weight(slot.layer, slot.path)
     try:
-        drawn = draw(scheme, slot.shape, slot.dtype, stream.child(slot.path), choice.structure)
+        drawn = draw(scheme, slot.shape, slot.dtype, stream, choice.structure)
         _check(slot, drawn.values)
     except (ValueError, TypeError) as error:
         raise (ValueError if isinstance(error, ValueError) else TypeError)(

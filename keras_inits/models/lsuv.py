@@ -10,15 +10,14 @@ import keras
 import numpy as np
 
 from keras_inits import checks
-from keras_inits.base import check_seed
 from keras_inits.models.flow.batch import batch_of
 from keras_inits.models.flow.guards import assign_in_call
 from keras_inits.models.flow.visit import visit
 from keras_inits.models.flow.visitor import Planned, Run, Visited
 from keras_inits.models.weights.scalable import alive, pre_activation
 from keras_inits.reports.report import Panel, Report
-from keras_inits.schemes.orthogonal import Orthogonal
 from keras_inits.streams import Stream
+from keras_inits.streams.seeds import as_stream, check_seed
 
 ops = keras.ops
 SMALL = 2**20  # entries; below, a backend's operations cost more than a copy to NumPy
@@ -95,7 +94,7 @@ def lsuv(
     progress = checks.boolean("lsuv", "progress", progress)
     check_seed("lsuv", seed)
     x = batch_of("lsuv", model, x)
-    stream = Orthogonal(seed=seed)._stream()
+    stream = as_stream("lsuv", seed)
 
     visits = visit("lsuv", model, x, _Lsuv(target, tolerance, most, stream), progress)
     return LsuvReport(visits.rows, visits.problems)

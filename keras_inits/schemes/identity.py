@@ -11,7 +11,7 @@ from keras_inits import checks, laws
 from keras_inits.base import Scheme
 from keras_inits.registry import register
 from keras_inits.streams import Stream
-from keras_inits.streams.placement import numpy_dtype
+from keras_inits.streams.narrow import numpy_dtype
 from keras_inits.streams.stream import Index
 
 

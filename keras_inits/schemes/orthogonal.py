@@ -12,18 +12,12 @@ from keras_inits import checks, laws
 from keras_inits.base import Scheme, check_seed
 from keras_inits.registry import register
 from keras_inits.streams import Stream
-from keras_inits.streams.default.haar import haar
 from keras_inits.streams.stream import Index
 
 
 def orthogonal(shape: tuple[int, ...], gain: float, dtype: str, stream: Stream) -> np.ndarray:
     """gain Q, Q Haar-distributed of shape (product of all axes but the last, last), reshaped."""
-    if stream.sequential:
-        return stream.orthogonal(shape, gain, dtype)
-    q = haar(math.prod(shape[:-1]), shape[-1], stream, dtype)
-    if gain != 1:
-        q *= q.dtype.type(gain)
-    return q.reshape(shape)
+    return stream.orthogonal(shape, gain, dtype)
 
 
 @register(

@@ -11,7 +11,7 @@ import numpy as np
 from keras_inits import checks, laws
 from keras_inits.base import Scheme, check_seed
 from keras_inits.legacy.keras1.fans import ORDERINGS, fans
-from keras_inits.streams import Keras1Stream, Stream
+from keras_inits.streams import Stream
 from keras_inits.streams.stream import Index
 
 
@@ -29,7 +29,7 @@ class Keras1Scheme(Scheme):
     def _filler(
         self, shape: tuple[int, ...], dtype: str, stream: Stream | None
     ) -> Callable[[Index], np.ndarray]:
-        if dtype != "float16" or not isinstance(stream, Keras1Stream):
+        if dtype != "float16" or stream is None or dtype not in stream.dtypes:
             return super()._filler(shape, dtype, stream)
         # Keras 1 rounded to float16 once, or had TensorFlow draw in it.
         whole = self.values(shape, dtype, stream)
@@ -44,9 +44,8 @@ class Scaled(Keras1Scheme):
         self.seed = check_seed(type(self).__name__, seed)
         self._set_ordering(dim_ordering)
 
-    def _spread(self, stream: Stream) -> float:
-        # Mirrored numbers have the same law, so only a replay has to tell.
-        return self.scale if stream.sequential else abs(self.scale)
+    def _mirrored(self, law: str, stream: Stream) -> bool:
+        return self.scale < 0 and stream.mirrored(law)
 
 
 class ByFans(Keras1Scheme):

@@ -13,8 +13,7 @@ from keras_inits.base import Scheme
 from keras_inits.legacy.keras1.base import ByFans, Keras1Scheme, Scaled
 from keras_inits.registry import register
 from keras_inits.streams import Stream
-from keras_inits.streams.default.haar import haar
-from keras_inits.streams.placement import numpy_dtype
+from keras_inits.streams.narrow import numpy_dtype
 from keras_inits.streams.stream import Index
 
 PACKAGE = "keras1"
@@ -38,8 +37,9 @@ class Uniform(Scaled):
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
     ) -> np.ndarray:
-        scale = self._spread(stream)
-        return stream.uniform(shape, -scale, scale, dtype, index)
+        mirrored, bound = self._mirrored("uniform", stream), abs(self.scale)
+        drawn = stream.uniform(shape, -bound, bound, dtype, index)
+        return 0 - drawn if mirrored else drawn
 
 
 @register(law="N(0, scale^2)", source=SOURCE, package=PACKAGE)
@@ -61,7 +61,9 @@ class Normal(Scaled):
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
     ) -> np.ndarray:
-        return stream.normal(shape, 0.0, self._spread(stream), dtype, index)
+        mirrored = self._mirrored("normal", stream)
+        drawn = stream.normal(shape, 0.0, abs(self.scale), dtype, index)
+        return 0 - drawn if mirrored else drawn
 
 
 @register(law="U(-L, L), L = sqrt(3/fan_in)", source=SOURCE, package=PACKAGE)
@@ -148,10 +150,8 @@ class Orthogonal(Scaled):
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
     ) -> np.ndarray:
-        if stream.sequential:
-            return stream.orthogonal(shape, self.scale, dtype)
-        q = haar(shape[0], math.prod(shape[1:]), stream, dtype)
-        return (q * q.dtype.type(self.scale)).reshape(shape)
+        flat = shape[0], math.prod(shape[1:])
+        return stream.orthogonal(flat, self.scale, dtype).reshape(shape)
 
 
 @register(law="scale * I", source=SOURCE, package=PACKAGE)

@@ -19,7 +19,7 @@ from keras_inits.base import Scheme
 from keras_inits.legacy.keras1 import schemes as k1
 from keras_inits.models.variables.walk import Slot
 from keras_inits.schemes.recurrent import ForgetGateBias
-from keras_inits.streams import Keras1Stream, Stream
+from keras_inits.streams import Stream
 from keras_inits.streams.stream import Index
 
 _L = keras.layers
@@ -139,56 +139,36 @@ def _gates(layer: Any) -> int:
     return 0 if kernel is None else kernel.shape[-1] // kernel.shape[-2]
 
 
-def in_order(
-    choices: Iterable[Any], stream: Keras1Stream, draw: Callable[[Any], Any]
-) -> dict[int, Any]:
-    """`draw(choice)` for each, by the variable's id, between the draws that Keras 1 made besides.
+def in_order(choices: Iterable[Any], stream: Stream, draw: Callable[[Any], Any]) -> dict[int, Any]:
+    """`draw(choice)` for each, by the variable's id, in the order in which a replay's framework drew.
 
-    An LSTM or GRU drew gate by gate. Dropout, GaussianNoise and the dropouts in a recurrent layer
-    took one integer each when they were called, and again when a model around them was called;
-    one call of each layer and model is assumed.
+    The stream is told which layers the variables belong to. Keras 1 drew an LSTM or GRU gate by gate.
     """
     drawn: dict[int, Any] = {}
-    around: list[tuple[Any, list[int]]] = []  # open composites and the calls of noise in them
-    for _, group in groupby(choices, key=lambda choice: id(choice.slot.layer)):
-        members = list(group)
-        chain = members[0].slot.layers
-        while around and not any(layer is around[-1][0] for layer in chain):
-            _close(around, stream)
-        opened = [layer for layer, _ in around]
-        for layer in chain[1:-1]:
-            if _is_composite(layer) and not any(layer is other for other in opened):
-                around.append((layer, []))
-        drawn.update(_draw_layer(members, stream, draw))
-        calls = _noises(members)
-        if not any(isinstance(layer, _L.Bidirectional) for layer, _ in around):
-            _noise(calls, stream)
-        if around and calls:
-            around[-1][1].append(calls)
-    while around:
-        _close(around, stream)
+    entered: list[Any] = []
+    try:
+        for _, group in groupby(choices, key=lambda choice: id(choice.slot.layer)):
+            members = list(group)
+            layers = members[0].slot.layers
+            while entered and not any(layer is entered[-1] for layer in layers):
+                stream.leave(entered.pop())
+            for layer in layers[1:-1]:
+                if not any(layer is other for other in entered):
+                    stream.enter(layer)
+                    entered.append(layer)
+            drawn.update(_draw_layer(members, stream, draw))
+            stream.drawn(layers[-1], [member.slot.role for member in members])
+    finally:
+        while entered:
+            stream.leave(entered.pop())
     return drawn
 
 
-def _is_composite(layer: Any) -> bool:
-    return isinstance(layer, (keras.Model, _L.Bidirectional))
-
-
-def _close(around: list[tuple[Any, list[int]]], stream: Keras1Stream) -> None:
-    """The composite is complete and called: all of its noise once more (a Bidirectional's: once)."""
-    _, calls = around.pop()
-    _noise(sum(calls), stream)
-    if around:
-        around[-1][1].extend(calls)
-
-
-def _draw_layer(
-    members: list[Any], stream: Keras1Stream, draw: Callable[[Any], Any]
-) -> dict[int, Any]:
+def _draw_layer(members: list[Any], stream: Stream, draw: Callable[[Any], Any]) -> dict[int, Any]:
     gated = [m for m in members if isinstance(m.initializer, Gates)]
     kernels = [m for m in gated if m.slot.role != "bias"]
     drawn = {}
-    if not kernels:  # one matrix for all gates: the bias follows
+    if not kernels or not stream.sequential:
         return {id(m.slot.variable): draw(m) for m in members}
     blocks: dict[int, list[np.ndarray]] = {id(m): [] for m in gated}
     for gate in range(len(kernels[0].initializer.schemes)):
@@ -200,18 +180,3 @@ def _draw_layer(
         fixed = blocks.get(id(m))
         drawn[id(m.slot.variable)] = draw(m) if fixed is None else np.concatenate(fixed, axis=-1)
     return drawn
-
-
-def _noises(members: list[Any]) -> int:
-    layer = members[0].slot.layer
-    if not any(m.slot.role == "seed_state" for m in members):
-        return 0
-    gates = _gates(layer)
-    if not gates:
-        return 1
-    return gates * sum(bool(getattr(layer, name, 0)) for name in ("dropout", "recurrent_dropout"))
-
-
-def _noise(count: int, stream: Keras1Stream) -> None:
-    for _ in range(count):
-        stream.noise_seed()

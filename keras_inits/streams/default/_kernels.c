@@ -1,5 +1,6 @@
-/* The float32 laws of laws.py in one pass over the bits: the same IEEE operations in the same order,
-   so the same numbers, several times as fast. Built where there is a compiler; laws.py needs it not. */
+/* The float32 laws of kernels.py in one pass over the bits, and the rounding of narrow.py: the same
+   IEEE operations in the same order, so the same numbers, several times as fast. Built where there is
+   a compiler; without it NumPy does the work. */
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
@@ -156,6 +157,75 @@ static PyObject *normal32(PyObject *self, PyObject *args)
     return run(&bits, normal, &p);
 }
 
+WIDEST static void to_bfloat16(int n, const float *z, uint16_t *out)
+{
+    uint32_t u[BLOCK];
+    memcpy(u, z, 4 * n);
+    for (int j = 0; j < n; j++) {
+        uint32_t rounded = (u[j] + 0x7fff + (u[j] >> 16 & 1)) >> 16;
+        out[j] = (uint16_t)((u[j] & 0x7fffffff) > 0x7f800000 ? u[j] >> 16 | 0x40 : rounded);
+    }
+}
+
+WIDEST static void to_float16(int n, const float *z, uint16_t *out)
+{
+    float sum[BLOCK];
+    uint32_t u[BLOCK], small[BLOCK];
+    for (int j = 0; j < n; j++)
+        sum[j] = fabsf(z[j]) + 0.5f;
+    memcpy(u, z, 4 * n);
+    memcpy(small, sum, 4 * n);
+    for (int j = 0; j < n; j++) {
+        int32_t size = u[j] & 0x7fffffff;
+        /* From 2^-14 on the exponent's bias falls from 127 to 15. */
+        int32_t half = (size - (112 << 23) + 0xfff + (size >> 13 & 1)) >> 13;
+        /* Below, the sum with 1/2, whose unit in the last place is 2^-24, is already rounded. */
+        half = size < 0x38800000 ? (int32_t)small[j] - 0x3f000000 : half;
+        half = size >= 0x47800000 ? 0x7c00 : half;
+        half = size > 0x7f800000 ? 0x7e00 : half;
+        out[j] = (uint16_t)(half | (u[j] >> 16 & 0x8000));
+    }
+}
+
+WIDEST static void within(int n, float *z, float low, float high)
+{
+    for (int j = 0; j < n; j++) {
+        z[j] = z[j] < low ? low : z[j];
+        z[j] = z[j] > high ? high : z[j];
+    }
+}
+
+/* float32 to float16 or bfloat16, to nearest, ties to even: half of a unit in the last place kept,
+   less one where that place is even, is added to what is then cut off. A NaN stays one. */
+static PyObject *narrow(PyObject *self, PyObject *args)
+{
+    Py_buffer numbers, out;
+    int half;
+    float low, high;
+    if (!PyArg_ParseTuple(args, "y*w*pff", &numbers, &out, &half, &low, &high))
+        return NULL;
+    if (numbers.len % 4 || numbers.len != 2 * out.len) {
+        PyErr_SetString(PyExc_ValueError, "for each number of 32 bits one of 16 must be asked for");
+        PyBuffer_Release(&numbers);
+        PyBuffer_Release(&out);
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    for (Py_ssize_t start = 0; start < out.len / 2; start += BLOCK) {
+        float z[BLOCK];
+        uint16_t short_z[BLOCK];
+        int n = out.len / 2 - start < BLOCK ? (int)(out.len / 2 - start) : BLOCK;
+        memcpy(z, (char *)numbers.buf + 4 * start, 4 * n);
+        within(n, z, low, high);
+        (half ? to_float16 : to_bfloat16)(n, z, short_z);
+        memcpy((char *)out.buf + 2 * start, short_z, 2 * n);
+    }
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&numbers);
+    PyBuffer_Release(&out);
+    Py_RETURN_NONE;
+}
+
 /* SFC64 from its state (a, b, c, counter); see docs/streams.md, section 2. */
 static PyObject *sfc64(PyObject *self, PyObject *args)
 {
@@ -189,6 +259,9 @@ static PyMethodDef methods[] = {
     {"uniform32", uniform32, METH_VARARGS, "uniform32(bits, step, least, greatest), in place"},
     {"normal32", normal32, METH_VARARGS,
      "normal32(bits, centre, tail, step, shift, edge, mean, stddev, low, high), in place"},
+    {"narrow", narrow, METH_VARARGS,
+     "narrow(numbers, out, half, low, high): float32 to float16 (half) or bfloat16, within bounds;"
+     " `out` may start where `numbers` does"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -71,6 +71,14 @@ def tail(near: float, far: float) -> tuple[float, float]:
         return float(level), float(1 - ratio)
 
 
+def truncation(mean: float, stddev: float, low: float, high: float) -> tuple[float, float]:
+    """The bounds mean + stddev low and mean + stddev high; what is infinite stays so."""
+    return (
+        mean + stddev * low if math.isfinite(low) else low,
+        mean + stddev * high if math.isfinite(high) else high,
+    )
+
+
 def inside(bound: float, dtype: Any, up: bool) -> Any:
     """The number of `dtype` (also ml_dtypes') nearest to `bound` among those not below, or above."""
     nearest = np.asarray(bound).astype(dtype)[()]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from keras_inits.streams.default.tiles import empty
-from keras_inits.streams.stream import Stream
 
 
-def haar(rows: int, cols: int, stream: Stream, dtype: str = "float32") -> np.ndarray:
+def haar(rows: int, cols: int, normal: Callable[[int], np.ndarray]) -> np.ndarray:
     """A rows x cols matrix with orthonormal columns (rows >= cols) or rows, Haar-distributed.
+
+    `normal(n)` gives n standard normal numbers, in float32 or float64, and is called once.
 
     The reflections I - 2 v v'/v'v that bring a normal matrix into triangular form come from normal
     vectors x of falling length, independent of one another, as v = x + sign(x_1) |x| e_1: they are
@@ -18,14 +21,14 @@ def haar(rows: int, cols: int, stream: Stream, dtype: str = "float32") -> np.nda
     the inverse of T being V V' above the diagonal and half of it on the diagonal, as in Joffrain et
     al. 2006, ACM TOMS 32.
 
-    >>> from keras_inits.streams import DefaultStream
-    >>> haar(256, 64, DefaultStream(0)).shape
+    >>> haar(256, 64, np.random.default_rng(0).standard_normal).shape
     (256, 64)
     """
     if rows > cols:
-        return np.ascontiguousarray(haar(cols, rows, stream, dtype).T)
+        return np.ascontiguousarray(haar(cols, rows, normal).T)
     # Vector i has length cols - i; from the last on, the product grows upwards in q.
-    drawn = stream.normal((rows * cols - rows * (rows - 1) // 2,), dtype=dtype)
+    drawn = normal(rows * cols - rows * (rows - 1) // 2)
+    dtype = drawn.dtype
     block = 128 if rows <= 1024 else 256  # reflections multiplied into the matrix at a time
     starts = range(0, rows, block)
     panels = [_panel(drawn, start, min(block, rows - start), cols) for start in starts]

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from keras_inits.streams.default import bounds, quantile, tiles
-from keras_inits.streams.default.tiles import Kernel
+from keras_inits.streams.default.tiles import TileFunction
 
 INNER_BOUND = 2.0  # float32 draws within take the fast path, if wide enough for its 24 bits
 INNER_MASS = 0.25
@@ -54,7 +54,7 @@ def _finish(
 
 
 @functools.lru_cache
-def uniform(low: float, high: float, dtype: str) -> Kernel:
+def uniform(low: float, high: float, dtype: str) -> TileFunction:
     """low + (high - low) k / 2^24, k of 24 bits, in float32; of 53 bits in float64."""
     kind = np.dtype(dtype).type
     width, digits = (32, 24) if dtype == "float32" else (64, 53)
@@ -62,7 +62,7 @@ def uniform(low: float, high: float, dtype: str) -> Kernel:
     step = kind((high - low) * 2.0**-digits)
     leaves = kind(2**digits - 1) * step + least > greatest  # by rounding
 
-    def kernel(bits: np.ndarray, out: np.ndarray) -> None:
+    def fill(bits: np.ndarray, out: np.ndarray) -> None:
         if tiles.compiled and kind is np.float32:
             tiles.compiled.uniform32(bits, step, least, greatest)
             out[...] = bits.view(kind).reshape(out.shape)
@@ -73,10 +73,10 @@ def uniform(low: float, high: float, dtype: str) -> Kernel:
         if leaves:
             np.minimum(out, greatest, out=out)
 
-    return kernel
+    return fill
 
 
-def normal(mean: float, stddev: float, dtype: str) -> Kernel:
+def normal(mean: float, stddev: float, dtype: str) -> TileFunction:
     """mean + stddev z, z the normal quantile of 32 bits in float32, 53 in float64."""
     if dtype == "float64":
         return functools.partial(_normal64, mean, stddev)
@@ -146,13 +146,9 @@ def _quantile64(x: np.ndarray) -> np.ndarray:
 @functools.lru_cache
 def truncated_normal(
     mean: float, stddev: float, low: float, high: float, dtype: str
-) -> tuple[Kernel, int]:
+) -> tuple[TileFunction, int]:
     """mean + stddev z for low <= z <= high, and how many bits an entry takes."""
-    limits = inward(
-        mean + stddev * low if math.isfinite(low) else low,
-        mean + stddev * high if math.isfinite(high) else high,
-        dtype,
-    )
+    limits = inward(*bounds.truncation(mean, stddev, low, high), dtype)
     if low >= TAIL_BOUND or high <= -TAIL_BOUND:
         sign = 1.0 if low > 0 else -1.0
         near, far = (low, high) if low > 0 else (-high, -low)
@@ -188,19 +184,19 @@ def signs(bits: np.ndarray, out: np.ndarray) -> None:
     out[...] = (1 - 2 * b).reshape(out.shape)
 
 
-def integers(high: int) -> Kernel:
+def integers(high: int) -> TileFunction:
     """floor(high w / 2^64), w a 64-bit word: each value's probability is within 2^-64 of 1/high."""
     mask, half = np.uint64(2**32 - 1), np.uint64(32)
     high_low, high_high = np.uint64(high & 0xFFFFFFFF), np.uint64(high >> 32)
 
-    def kernel(bits: np.ndarray, out: np.ndarray) -> None:
+    def fill(bits: np.ndarray, out: np.ndarray) -> None:
         low, top = bits & mask, bits >> half
         middle = top * high_low + ((low * high_low) >> half)
         carry = low * high_high + (middle & mask)
         value = top * high_high + (middle >> half) + (carry >> half)
         out[...] = value.reshape(out.shape)
 
-    return kernel
+    return fill
 
 
 def words(bits: np.ndarray, out: np.ndarray) -> None:

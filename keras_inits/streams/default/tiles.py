@@ -13,26 +13,33 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from keras_inits.streams.stream import Index
+from keras_inits.backend import ALIGNMENT, address
+from keras_inits.streams.block import Index
 
+compiled: Any  # the module of C functions, which has no types; None where there was no compiler
 try:
-    from keras_inits.streams.default import _kernels as compiled  # type: ignore[attr-defined]
-except ImportError:  # it is built only where there is a compiler
+    # The module is a binary file that mypy does not see.
+    from keras_inits.streams.default import _kernels  # type: ignore[attr-defined]
+
+    compiled = _kernels
+except ImportError:
     compiled = None
 
 TILE = 2**17
-ALIGNMENT = 64  # bytes; what TensorFlow and JAX ask of an array that they take without a copy
 Box = tuple[slice, ...]
-# A kernel turns the flat array of a tile's bits into numbers in an array of the tile's shape.
-Kernel = Callable[[np.ndarray, np.ndarray], object]
+# It turns the flat array of a tile's bits, which it may overwrite, into numbers in an array of the
+# tile's shape.
+TileFunction = Callable[[np.ndarray, np.ndarray], object]
 
-# Generators and the room for a tile's words that are not in use: memory anew would cost a draw as
-# much again. A thread, and whatever interrupts it, has its own for as long as it works on a tile.
-Spare = tuple[np.random.SFC64, np.ndarray]
-_spare: list[Spare] = []
+# Generators and buffers for a tile's words that are not in use: to allocate them for each tile would
+# double the time of a draw. A thread, and whatever interrupts it, has its own while it works on a tile.
+Buffer = tuple[np.random.SFC64, np.ndarray]
+_free: list[Buffer] = []
 
 
 def bencode(*items: str | int | Sequence[str | int]) -> bytes:
@@ -57,7 +64,7 @@ def tile_shape(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(extents)
 
 
-def raw_words(spare: Spare, key: hashlib._Hash, tile: int, count: int) -> np.ndarray:
+def raw_words(buffer: Buffer, key: hashlib._Hash, tile: int, count: int) -> np.ndarray:
     """`count` 64-bit words of the SFC64 generator that belongs to a tile.
 
     Its counter starts at tile * 2^32 and moves by one a word, so that no two tiles of a tensor ever
@@ -66,7 +73,7 @@ def raw_words(spare: Spare, key: hashlib._Hash, tile: int, count: int) -> np.nda
     digest = key.copy()
     digest.update(b"i%de" % tile)
     state = digest.digest()[:24] + (tile << 32).to_bytes(8, "little")
-    generator, room = spare
+    generator, room = buffer
     if compiled:
         compiled.sfc64(state, room[:count])
         return room[:count]
@@ -79,16 +86,11 @@ def raw_words(spare: Spare, key: hashlib._Hash, tile: int, count: int) -> np.nda
     return generator.random_raw(count)
 
 
-def address(array: np.ndarray) -> int:
-    """Where the array's memory starts."""
-    return array.__array_interface__["data"][0]
-
-
-def empty(shape: Sequence[int], dtype: str) -> np.ndarray:
+def empty(shape: Sequence[int], dtype: DTypeLike) -> np.ndarray:
     """An uninitialised array that starts at a multiple of ALIGNMENT bytes."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    buffer = np.empty(size + ALIGNMENT, np.uint8)
-    return np.ndarray(shape, dtype, buffer, -address(buffer) % ALIGNMENT)
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    return np.ndarray(shape, dtype, memory, -address(memory) % ALIGNMENT)
 
 
 def thread_count() -> int:
@@ -131,18 +133,20 @@ def _overlapping(shape: Sequence[int], block: Box) -> Iterator[tuple[int, Box]]:
         yield number, box
 
 
-def _draw(key: hashlib._Hash, tile: int, bits: int, kernel: Kernel, out: np.ndarray) -> None:
+def _draw(
+    key: hashlib._Hash, tile: int, bits: int, function: TileFunction, out: np.ndarray
+) -> None:
     """Fill `out` from a tile's words: unsigned integers of `bits` bits, the least significant first."""
     try:
-        spare = _spare.pop()
+        buffer = _free.pop()
     except IndexError:
-        spare = np.random.SFC64(0), np.empty(TILE, np.uint64)
+        buffer = np.random.SFC64(0), np.empty(TILE, np.uint64)
     try:
-        words = raw_words(spare, key, tile, -(-out.size * bits // 64)).astype("<u8", copy=False)
+        words = raw_words(buffer, key, tile, -(-out.size * bits // 64)).astype("<u8", copy=False)
         each = words.view(f"<u{bits // 8}")[: out.size] if bits >= 8 else words.view(np.uint8)
-        kernel(each, out)
+        function(each, out)
     finally:
-        _spare.append(spare)
+        _free.append(buffer)
 
 
 def _within(part: Box, box: Box) -> Box:
@@ -153,7 +157,7 @@ def _within(part: Box, box: Box) -> Box:
 def _fill_tile(
     key: hashlib._Hash,
     bits: int,
-    kernel: Kernel,
+    function: TileFunction,
     tile: tuple[int, Box],
     block: Box,
     out: np.ndarray,
@@ -165,28 +169,28 @@ def _fill_tile(
     )
     target = out[_within(shared, block)]
     if target.shape == sizes:
-        _draw(key, number, bits, kernel, target)
+        _draw(key, number, bits, function, target)
     else:
         whole = np.empty(sizes, out.dtype)
-        _draw(key, number, bits, kernel, whole)
+        _draw(key, number, bits, function, whole)
         target[...] = whole[_within(shared, box)]
 
 
 def fill(
     key: hashlib._Hash,
     shape: Sequence[int],
-    dtype: str,
+    dtype: DTypeLike,
     bits: int,
-    kernel: Kernel,
+    function: TileFunction,
     index: Index = None,
 ) -> np.ndarray:
-    """The block `index` of a tensor whose entries `kernel` makes of `bits` bits each."""
+    """The block `index` of a tensor whose entries `function` makes of `bits` bits each."""
     block = tuple(slice(0, size) for size in shape) if index is None else index
     out = empty([part.stop - part.start for part in block], dtype)
     if not out.size:
         return out
     if not index and out.size <= TILE:
-        _draw(key, 0, bits, kernel, out)
+        _draw(key, 0, bits, function, out)
         return out
     tiles = list(_overlapping(shape, block))
     threads = thread_count() if len(tiles) > 1 else 1
@@ -194,7 +198,7 @@ def fill(
 
     def work() -> None:
         for tile in left:
-            _fill_tile(key, bits, kernel, tile, block, out)
+            _fill_tile(key, bits, function, tile, block, out)
 
     # This thread takes its share, so that a few tiles are done before another wakes up.
     helpers = []

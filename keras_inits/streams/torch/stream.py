@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
 import numpy as np
 
 from keras_inits import checks
-from keras_inits.streams.stream import Index, Stream
+from keras_inits.streams.block import Index, block_of
+from keras_inits.streams.stream import Stream
 from keras_inits.streams.torch.mersenne import TorchGenerator
 
 
@@ -43,71 +43,56 @@ class TorchStream(Stream):
         view.order = "keras"
         return view
 
-    def uniform(
-        self,
-        shape: Sequence[int],
-        low: float = 0.0,
-        high: float = 1.0,
-        dtype: str = "float32",
-        index: Index = None,
+    def for_weight(self, layer: Any, path: str) -> Self:
+        """PyTorch writes an embedding's shape as Keras does."""
+        return self.as_is() if isinstance(layer, keras.layers.Embedding) else self
+
+    def _uniform(
+        self, shape: tuple[int, ...], low: float, high: float, dtype: str, index: Index
     ) -> np.ndarray:
         """As `torch.nn.init.uniform_`."""
-        shape = self._check(shape, dtype)
-        if not low <= high:
-            raise checks.value_error(type(self).__name__, "high", f">= low = {low}", high)
         values = self._generator.uniform(math.prod(shape), low, high, dtype)
         return self._arrange(values, shape, index)
 
-    def normal(
-        self,
-        shape: Sequence[int],
-        mean: float = 0.0,
-        stddev: float = 1.0,
-        dtype: str = "float32",
-        index: Index = None,
+    def _normal(
+        self, shape: tuple[int, ...], mean: float, stddev: float, dtype: str, index: Index
     ) -> np.ndarray:
         """As `torch.nn.init.normal_`."""
-        shape = self._check(shape, dtype)
-        checks.number(type(self).__name__, "stddev", stddev, low=0)
         values = self._generator.normal(math.prod(shape), mean, stddev, dtype)
         return self._arrange(values, shape, index)
 
-    def truncated_normal(
+    def _truncated_normal(
         self,
-        shape: Sequence[int],
-        mean: float = 0.0,
-        stddev: float = 1.0,
-        low: float = -2.0,
-        high: float = 2.0,
-        dtype: str = "float32",
-        index: Index = None,
+        shape: tuple[int, ...],
+        mean: float,
+        stddev: float,
+        low: float,
+        high: float,
+        dtype: str,
+        index: Index,
     ) -> np.ndarray:
-        """As `torch.nn.init.trunc_normal_` of PyTorch 2.13: by rejection, the whole tensor anew.
+        """As `torch.nn.init.trunc_normal_` of PyTorch 2.13: by rejection, the whole tensor again.
 
         An entry within rounding of a bound may be kept by one and drawn again by the other.
         """
-        shape = self._check(shape, dtype)
-        checks.number(type(self).__name__, "stddev", stddev, above=0)
+        if not stddev:
+            raise self._cannot("a truncated normal law of standard deviation 0")
         size = math.prod(shape)
         draw = self._rejected_normal if _mass(low, high) > 0.3 else self._rejected_uniform
         return self._arrange(draw(size, mean, stddev, low, high, dtype), shape, index)
 
-    def integers(self, shape: Sequence[int], high: int, index: Index = None) -> np.ndarray:
+    def _integers(self, shape: tuple[int, ...], high: int, index: Index) -> np.ndarray:
         """As `torch.randint(high, shape)`."""
-        shape = self._check(shape)
-        checks.integer(type(self).__name__, "high", high, low=1, high=2**63)
         return self._arrange(self._generator.integers(math.prod(shape), high), shape, index)
 
-    def permutation(self, n: int) -> np.ndarray:
+    def _permutation(self, n: int) -> np.ndarray:
         """As `torch.randperm(n)`, which draws in another way from 2^32 / 20 on."""
-        checks.integer(type(self).__name__, "n", n, low=0, high=(2**32 - 1) // 20 - 1)
+        if n >= (2**32 - 1) // 20:
+            raise self._cannot(f"a permutation of {n}, only of less than 2^32 / 20")
         return self._generator.permutation(n)
 
-    def orthogonal(
-        self, shape: Sequence[int], gain: float = 1.0, dtype: str = "float32"
-    ) -> np.ndarray:
+    def _orthogonal(self, shape: tuple[int, ...], gain: float, dtype: str) -> np.ndarray:
         """As `torch.nn.init.orthogonal_`, within the rounding of its float32 QR (1e-5 in general)."""
-        shape = self._check(shape, dtype, min_rank=2)
         rows, cols = self._drawn(shape)[0], math.prod(self._drawn(shape)[1:])
         normal = self._generator.normal(rows * cols, 0.0, 1.0, dtype).reshape(rows, cols)
         wide = rows < cols
@@ -118,13 +103,6 @@ class TorchStream(Stream):
     def get_config(self) -> dict[str, Any]:
         """The seed and the order; not the position."""
         return {**super().get_config(), "order": self.order}
-
-    def _check(
-        self, shape: Sequence[int], dtype: str = "float32", min_rank: int = 0
-    ) -> tuple[int, ...]:
-        owner = type(self).__name__
-        checks.one_of(owner, "dtype", dtype, ("float32", "float64"))
-        return checks.shape(owner, shape, min_rank=min_rank)
 
     def _drawn(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape in the order in which entries are drawn."""
@@ -137,7 +115,7 @@ class TorchStream(Stream):
         values = values.reshape(self._drawn(shape))
         if self.order == "torch" and len(shape) >= 2:
             values = values.transpose(*range(2, len(shape)), 1, 0)
-        return np.asarray(values if index is None else values[index], order="C")
+        return block_of(values, index)
 
     def _rejected_normal(
         self, size: int, mean: float, stddev: float, low: float, high: float, dtype: str

@@ -1,0 +1,89 @@
+"""The narrow floats, float16 and bfloat16: drawn in float32 and rounded once.
+
+To nearest, ties to even, and never across the bounds of a bounded law.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from keras_inits.streams.default import tiles
+from keras_inits.streams.default.bounds import inside
+
+NARROW = ("float16", "bfloat16")
+Support = tuple[float, float] | None
+
+
+def draw_dtype(dtype: str) -> str:
+    """The dtype to draw in: float32 for a narrow float."""
+    return "float32" if dtype in NARROW else dtype
+
+
+@functools.cache
+def numpy_dtype(dtype: str) -> Any:
+    """NumPy's dtype of that name, also where ml_dtypes defines it (bfloat16)."""
+    return np.dtype(getattr(ml_dtypes, dtype, dtype))
+
+
+@functools.cache
+def largest(dtype: str) -> float:
+    """The greatest finite number of a floating dtype."""
+    return float(ml_dtypes.finfo(numpy_dtype(dtype)).max)
+
+
+@functools.lru_cache(maxsize=1024)
+def limits(dtype: str, support: Support) -> tuple[float, float]:
+    """The least and the greatest number of `dtype` within the bounds, infinite where there are none."""
+    if support is None:
+        return -math.inf, math.inf
+    target = numpy_dtype(dtype)
+    return (
+        float(inside(support[0], target, up=True)),
+        float(inside(support[1], target, up=False)),
+    )
+
+
+def narrow(array: np.ndarray, dtype: str, support: Support) -> np.ndarray:
+    """The array rounded to a narrow dtype, within the bounds of the law."""
+    target = numpy_dtype(dtype)
+    low, high = limits(dtype, support)
+    if array.dtype != np.float32:
+        rounded = array.astype(target)
+        if support is None:
+            return rounded
+        # np.clip would widen bfloat16.
+        return np.minimum(np.maximum(rounded, target.type(low)), target.type(high))
+    out = tiles.empty(array.shape, target)
+    if tiles.compiled:
+        numbers = np.ascontiguousarray(array).reshape(-1)
+        tiles.compiled.narrow(
+            numbers, out.reshape(-1).view(np.uint16), dtype == "float16", low, high
+        )
+    else:
+        out[...] = array if support is None else np.clip(array, low, high)
+    return out
+
+
+def narrowed(function: tiles.TileFunction, dtype: str, support: Support) -> tiles.TileFunction:
+    """The tile function whose float32 numbers are rounded to a narrow dtype, as `narrow` does."""
+    low, high = limits(dtype, support)
+
+    def rounded(bits: np.ndarray, out: np.ndarray) -> None:
+        # The numbers take the memory of their bits, and what they are rounded to takes theirs.
+        numbers = bits.view(np.float32)[: out.size]
+        function(bits, numbers.reshape(out.shape))
+        if tiles.compiled:
+            short = numbers.view(np.uint16)[: out.size]
+            tiles.compiled.narrow(numbers, short, dtype == "float16", low, high)
+            out.view(np.uint16)[...] = short.reshape(out.shape)
+            return
+        if support is not None:
+            np.clip(numbers, low, high, out=numbers)
+        out[...] = numbers.reshape(out.shape)
+
+    return rounded
