@@ -122,6 +122,7 @@ __all__ = [
 ]
 
 _host.give_einsum_axes(VarianceScaling, _einsum_axes)
+_host.give_whole_biases()
 
 
 def __getattr__(name: str) -> Any:

@@ -134,7 +134,7 @@ class Scheme(keras.initializers.Initializer):
         support = law.support if law is not None and law.continuous else None
         # A stream refuses what the dtype cannot hold; the others are looked at.
         checked = law is not None and law.checked
-        check = self.finite and not checked and np.issubdtype(numpy_dtype(dtype), np.inexact)
+        check = self.finite and not checked and numpy_dtype(dtype).kind in "fcV"
 
         def draw(index: Index = None) -> np.ndarray:
             return self.values(shape, wide, stream, index)  # type: ignore[arg-type]

@@ -50,3 +50,32 @@ def give_einsum_axes(
             self.kernel_initializer = scheme
 
     keras.layers.EinsumDense.build = build
+
+
+def give_whole_biases() -> None:
+    """Have LSTM and ConvLSTM cells ask a scheme of gate biases for all gates at once.
+
+    With `unit_forget_bias=True`, their default, Keras (to 3.15 at least) asks the bias initializer
+    for two pieces and puts ones between them: a scheme that knows the gates cannot tell which ones it
+    is asked for, and its values would land at the wrong gates. Cells with other initializers are left
+    as they are.
+    """
+    convolutional: Any = inspect.getmodule(keras.layers.ConvLSTM1D.__mro__[1])
+    for cell in (keras.layers.LSTMCell, convolutional.ConvLSTMCell):
+        if not hasattr(cell.build, "gate_biases"):
+            cell.build = _with_whole_bias(cell.build)
+
+
+def _with_whole_bias(original: Any) -> Any:
+    @functools.wraps(original)
+    def build(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not getattr(self.bias_initializer, "gate_bias", False):
+            return original(self, *args, **kwargs)
+        unit_forget_bias, self.unit_forget_bias = self.unit_forget_bias, False
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            self.unit_forget_bias = unit_forget_bias
+
+    build.gate_biases = True  # type: ignore[attr-defined]
+    return build

@@ -9,14 +9,15 @@ import keras
 import numpy as np
 
 from keras_inits import checks
-from keras_inits.models.choice.choose import START, Choice, choose
+from keras_inits.models.choice.choose import Action, choose
 from keras_inits.models.choice.keras1 import in_order
 from keras_inits.models.variables.assign import assign, fresh_slots
 from keras_inits.models.variables.walk import Slot, walk
-from keras_inits.models.weights.adapt import as_scheme, draw, fitted, label, law_of
+from keras_inits.models.weights.adapt import draw, label, law_of, law_text
 from keras_inits.reports.report import Panel, Problem, Report
 from keras_inits.schemes.variance_scaling import VarianceScaling
 from keras_inits.streams import Stream
+from keras_inits.streams.narrow import numpy_dtype
 from keras_inits.streams.seeds import as_stream, preview
 
 STRUCTURES = (None, True, False, "strides")
@@ -35,6 +36,7 @@ class Drawn:
     role: str
     layer: str
     scheme: str
+    law: str
     fans: tuple[float, float] | None
     expected_std: float | None
     measured_std: float | None
@@ -49,6 +51,7 @@ class Initialization(Report):
         "path": "path",
         "shape": "shape",
         "scheme": "scheme",
+        "law": "law",
         "fans": "fans",
         "expected_std": "expected std",
         "measured_std": "measured std",
@@ -66,92 +69,96 @@ def initialize(
     structure: bool | str | None = None,
     dry_run: bool = False,
     reset_optimizer: bool = False,
+    frozen: bool = False,
+    only: Any = None,
 ) -> Initialization:
     """Draw every weight of a built model again; return what was drawn.
 
-    `rules`: None draws from each layer's own initializer (really: a seed that the initializer holds
-    plays no part). A preset's name takes a framework's defaults. Pairs (pattern, initializer), or a
-    dict, name initializers: a pattern is a regular expression found in the variable's path, a Layer
-    class (its weights, not its biases or statistics) or (Layer class, role); the first match wins,
-    an initializer of None leaves the variable as it is, and what no rule matches is drawn from its
-    layer's own initializer.
+    Each variable's own seed comes from `seed` and its path: two variables never share a draw, and a
+    named layer added elsewhere changes nothing here. Statistics and states (batch normalization,
+    dropout seeds, stateful RNNs) return to their start; what `keras.layers.Normalization` learned
+    from data stays, and so do the weights of frozen layers.
 
-    `seed`: an int; None for a fresh one; or a stream. Each variable's own seed comes from it and
-    the path, so two variables never share a draw and a named layer added elsewhere changes nothing
-    here. A stream that replays another framework is drawn from in the order of the layers.
+    Args:
+        model: A built Keras model.
+        rules: None draws from each layer's own initializer (really: a seed that it holds plays no
+            part); a preset's name takes a framework's defaults; (pattern, initializer) pairs, or a
+            dict, name initializers. A pattern is a regular expression found in the variable's path,
+            a Layer class (its weights, not its biases, statistics or LoRA's factors), (Layer class,
+            role), or a function of a slot (`.path`, `.role`, `.shape`, `.layer`). The first match
+            wins, None leaves the variable as it is, and what no rule matches is drawn from its
+            layer's own initializer.
+        seed: An int; None for a fresh one; a SeedGenerator; or a stream. One that replays another
+            framework is drawn from in the order of the layers.
+        structure: Whether fans, gates and axes follow the layer that uses the weight. By default
+            they do where rules or a preset name the scheme and do not where the layer's own
+            initializer is drawn. "strides" also counts a convolution's stride.
+        dry_run: Change nothing and return the same report.
+        reset_optimizer: Rebuild the slots of the compiled optimizer.
+        frozen: Draw frozen layers (`layer.trainable = False`) too. By default they stay, unless a
+            rule names them.
+        only: A pattern, a layer or a list of these: all other variables stay.
 
-    `structure`: whether fans, gates and axes follow the layer that uses the weight. By default they
-    do where rules or a preset name the scheme and do not where the layer's own initializer is
-    drawn. "strides" also counts a convolution's stride.
+    Returns:
+        A report with a row for each variable: scheme, law, fans, expected and measured standard
+        deviation; `.problems` lists what could not be done.
 
-    Statistics and states (batch normalization, dropout seeds, stateful RNNs) return to their start;
-    the adapted statistics of `keras.layers.Normalization` stay. `reset_optimizer` rebuilds the
-    slots of the compiled optimizer. `dry_run` changes nothing and returns the same report.
+    Raises:
+        ValueError, TypeError: The model is not built, a rule matches nothing, a scheme cannot take a
+            variable's shape, a value is not finite in its dtype, or the optimizer cannot be reset.
+            The model is then as it was.
 
-    Raises ValueError or TypeError, with the model as it was, for a model that is not built, a rule
-    that matches nothing, a scheme that cannot take a variable's shape, values that are not finite,
-    or an optimizer that cannot be reset.
-
-    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
-    >>> initialize(model, {"kernel": "keras_inits>he_normal"}, seed=0).rows[0].expected_std
-    0.5
+    Example:
+        >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
+        >>> initialize(model, {"kernel": "keras_inits>he_normal"}, seed=0).rows[0].expected_std
+        0.5
     """
     if not any(structure is known for known in STRUCTURES) and structure != "strides":
         expected = "None, True, False or 'strides'"
         raise checks.value_error("initialize", "structure", expected, structure)
+    checks.boolean("initialize", "frozen", frozen)
     found = walk(model, "initialize")
     slots = fresh_slots(model) if reset_optimizer else []
     stream = (preview if dry_run else as_stream)("initialize", seed)
-    choices = choose(found, rules, structure)
-    problems = [Problem(*p) for p in found.problems if not _answered(p[0], choices)]
-    drawn = _draw_all(choices, stream, problems)
-    rows = [_row(choice, drawn[id(choice.slot.variable)]) for choice in choices]
+    actions = choose(found, rules, structure, frozen=frozen, only=only)
+    problems = [Problem(*p) for p in found.problems if not _answered(p[0], actions)]
+    problems += [Problem(a.slot.path, a.problem) for a in actions if a.problem]
+
+    def new_value(action: Action) -> np.ndarray | None:
+        if action.kind != "draw":
+            return _start(action.slot) if action.kind == "restart" else None
+        values, problem = _draw(action, stream)
+        if problem:
+            problems.append(Problem(action.slot.path, problem))
+        return values
+
+    values = in_order(actions, stream, new_value)
+    rows = [_row(action, values[action]) for action in actions]
     if not dry_run:
-        pairs = ((c.slot.variable, drawn[id(c.slot.variable)]) for c in choices)
-        assign([*((v, values) for v, values in pairs if values is not None), *slots])
+        assign([*((a.slot.variable, v) for a, v in values.items() if v is not None), *slots])
     return Initialization(rows, problems)
 
 
-def _answered(path: str, choices: list[Choice]) -> bool:
+def _answered(path: str, actions: list[Action]) -> bool:
     """Whether a rule takes care of a variable whose own initializer is not known."""
-    return any(choice.named and choice.slot.path == path for choice in choices)
+    return any(action.named and action.slot.path == path for action in actions)
 
 
-def _draw_all(
-    choices: list[Choice], stream: Stream, problems: list[Problem]
-) -> dict[int, np.ndarray | None]:
-    """The new values by variable, None for what stays."""
-
-    def one(choice: Choice) -> np.ndarray | None:
-        if choice.source == START:
-            return _start(choice.slot)
-        if choice.initializer is None:
-            return None
-        values, problem = _draw(choice, stream)
-        if problem:
-            problems.append(Problem(choice.slot.path, problem))
-        return values
-
-    return in_order(choices, stream, one)
-
-
-def _draw(choice: Choice, stream: Stream) -> tuple[np.ndarray, str]:
-    slot = choice.slot
-    scheme = _scheme(choice)
+def _draw(action: Action, stream: Stream) -> tuple[np.ndarray, str]:
+    slot = action.slot
     # A seed in a rule's initializer fixes its draws; one in the layer's own would repeat them.
-    seed = getattr(choice.initializer, "seed", None) if choice.named else None
-    if not stream.sequential and _is_seed(choice.initializer, seed):
+    seed = getattr(action.initializer, "seed", None) if action.named else None
+    if not stream.sequential and _is_seed(action.initializer, seed):
         stream = as_stream("initialize", seed)
     stream = stream.for_weight(slot.layer, slot.path)
     try:
-        drawn = draw(scheme, slot.shape, slot.dtype, stream, choice.structure)
-        _check(slot, drawn.values)
+        drawn = draw(action.scheme, slot.shape, slot.dtype, stream, action.geometry)
+        return _checked(slot, drawn.values), drawn.problem
     except (ValueError, TypeError) as error:
         raise (ValueError if isinstance(error, ValueError) else TypeError)(
-            f"initialize: {slot.path} of shape {slot.shape} cannot take {label(choice.initializer)} "
-            f"({choice.source}): {error}"
+            f"initialize: {slot.path} of shape {slot.shape} cannot take "
+            f"{label(action.initializer)} ({action.source}): {error}"
         ) from error
-    return drawn.values, drawn.problem
 
 
 def _is_seed(initializer: Any, seed: Any) -> bool:
@@ -164,16 +171,16 @@ def _is_seed(initializer: Any, seed: Any) -> bool:
     return config_seed is not None
 
 
-def _scheme(choice: Choice) -> Any:
-    return fitted(as_scheme(choice.initializer), choice.structure, choice.slot.role)
-
-
-def _check(slot: Slot, values: np.ndarray) -> None:
+def _checked(slot: Slot, values: np.ndarray) -> np.ndarray:
+    """The values in the variable's dtype, which must be able to hold them."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = values.astype(numpy_dtype(slot.dtype), copy=False)
     real = values if values.dtype.kind in "fiub" else values.astype("float32")
     if real.dtype.kind == "f" and not np.isfinite(real).all():
-        raise ValueError("its values are not all finite")
+        raise ValueError(f"its values are not all finite in {slot.dtype}")
     if slot.role == "moving_variance" and real.size and real.min() < 0:
         raise ValueError("a variance cannot be negative")
+    return values
 
 
 def _start(slot: Slot) -> np.ndarray:
@@ -185,30 +192,31 @@ def _start(slot: Slot) -> np.ndarray:
     return start
 
 
-def _row(choice: Choice, array: np.ndarray | None) -> Drawn:
-    slot, structure = choice.slot, choice.structure
+def _row(action: Action, array: np.ndarray | None) -> Drawn:
+    slot, geometry, used = action.slot, action.geometry, action.scheme
     fans = expected = measured = None
-    scheme = "kept" if array is None else START
-    if choice.initializer is not None and array is not None:
-        used = _scheme(choice)
-        scheme = label(choice.initializer)
-        if structure is not None:
-            fans = (structure.fan_in, structure.fan_out)
+    scheme, law = "start" if action.kind == "restart" else "kept", ""
+    if action.kind == "draw" and array is not None:
+        scheme = label(action.initializer)
+        if geometry is not None:
+            fans = (geometry.fan_in, geometry.fan_out)
         elif isinstance(used, VarianceScaling):
             fans = used.fans(slot.shape)
-        law = law_of(used, slot.shape, structure)
-        expected = None if law is None else law.std
+        known = law_of(used, slot.shape, geometry)
+        law = law_text(used, slot.shape, geometry)
+        expected = None if known is None else known.std
         # In float64 it would take a copy: too much for a large kernel, exact for a constant bias.
         wide = array.dtype == "float64" or array.size < 2**16
         measured = float(array.std(dtype="float64" if wide else "float32")) if array.size else None
     return Drawn(
-        slot.path,
-        slot.shape,
-        slot.role,
-        type(slot.layer).__name__,
-        scheme,
-        fans,
-        expected,
-        measured,
-        choice.source,
+        path=slot.path,
+        shape=slot.shape,
+        role=slot.role,
+        layer=type(slot.layer).__name__,
+        scheme=scheme,
+        law=law,
+        fans=fans,
+        expected_std=expected,
+        measured_std=measured,
+        source=action.source,
     )

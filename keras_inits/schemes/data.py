@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
@@ -105,8 +106,9 @@ class FromArray(Scheme):
     """The entries of `array`, a NumPy array or tensor.
 
     The config holds the array's shape, dtype and SHA-256, not its numbers: those come back with the
-    weights of a saved model. A layer rebuilt from the config alone, without weights, starts from
-    zeros. ValueError at the call where the shape differs.
+    weights of a saved model. In one process a config finds the numbers again as long as an object
+    that holds them lives; without them a layer starts from zeros, and `initialize` leaves it as it
+    is. ValueError at the call where the shape differs.
 
     `shape`, `dtype` and `sha256` are filled in from `array`; a config gives them in its stead.
 
@@ -142,6 +144,7 @@ class FromArray(Scheme):
                 raise checks.type_error("FromArray", "array", expected, array) from error
             self.array.flags.writeable = False
             shape, sha256 = self.array.shape, _digest(self.array)
+            self.array = _alive.setdefault((sha256, dtype, shape), self.array)
         elif shape is None:
             raise checks.type_error("FromArray", "array", expected, array)
         self.shape = list(checks.shape("FromArray", shape))
@@ -149,6 +152,8 @@ class FromArray(Scheme):
         if sha256 is not None and not (isinstance(sha256, str) and len(sha256) == 64):
             raise checks.value_error("FromArray", "sha256", "64 hexadecimal digits", sha256)
         self.sha256 = sha256
+        if self.array is None and sha256 is not None:
+            self.array = _alive.get((sha256, self.dtype, tuple(self.shape)))
 
     def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         dims = super().check_shape(shape)
@@ -182,6 +187,10 @@ class FromArray(Scheme):
         if self.array is None:
             return np.zeros(np.broadcast_to(np.int8(0), shape)[whole].shape, numpy_dtype(dtype))
         return self.array[whole].astype(numpy_dtype(dtype))
+
+
+# What a config stands for, as long as an object holds it: layers are cloned through their configs.
+_alive: weakref.WeakValueDictionary[tuple[Any, ...], np.ndarray] = weakref.WeakValueDictionary()
 
 
 def _digest(array: np.ndarray) -> str:

@@ -106,7 +106,7 @@ class ForgetGateBias(Scheme):
     """An LSTM's bias: `value` at the forget gate, `initializer` (zeros) at the other three gates.
 
     `value` is a number or an initializer of its own. Gates as Keras orders them: input, forget, cell, output. A start of 1 or more keeps the cell's
-    memory open. Give it to a layer with `unit_forget_bias=False`, or Keras fills the gates itself.
+    memory open. A layer's `unit_forget_bias` plays no part beside it.
     ValueError at the call for a shape other than (4 units,).
 
     >>> [float(entry) for entry in ForgetGateBias()((8,))]
@@ -116,6 +116,8 @@ class ForgetGateBias(Scheme):
     architectures, section 2.2.
     """
 
+    #: A layer asks it for the whole bias, whatever its `unit_forget_bias`.
+    gate_bias = True
     min_rank = max_rank = 1
 
     def __init__(
@@ -157,7 +159,7 @@ class Chrono(Scheme):
     """An LSTM's bias: forget gate log(u), u ~ U(1, max_time - 1), input gate -log(u), others 0.
 
     Spreads the cells' memories over the time scales up to `max_time` >= 2, the longest range of
-    dependencies in the data, in steps. Give it to a layer with `unit_forget_bias=False`. ValueError
+    dependencies in the data, in steps. A layer's `unit_forget_bias` plays no part beside it. ValueError
     at the call for a shape other than (4 units,).
 
     >>> b = Chrono(100, seed=0)((8,))
@@ -167,6 +169,8 @@ class Chrono(Scheme):
     Source: Tallec & Ollivier 2018 (arXiv 1804.11188), section 3, equation 16.
     """
 
+    #: A layer asks it for the whole bias, whatever its `unit_forget_bias`.
+    gate_bias = True
     min_rank = max_rank = 1
 
     def __init__(self, max_time: float, seed: Any = None) -> None:

@@ -1,68 +1,143 @@
-"""What each variable of a model takes: its own initializer, a rule's or a preset's; with what fans."""
+"""What happens to each variable of a model: it is drawn, kept, or starts anew."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
+from keras_inits import checks
 from keras_inits.models.choice.presets import preset
-from keras_inits.models.choice.rules import first_matches, parse_rules
-from keras_inits.models.variables.origin import quantization
+from keras_inits.models.choice.rules import Rule, as_pattern, first_matches, parse_rules
+from keras_inits.models.variables.origin import Computed, quantization
 from keras_inits.models.variables.walk import STATE_ROLES, Slot, Walk
+from keras_inits.models.weights.adapt import as_scheme, fitted
 from keras_inits.models.weights.geometry import Geometry
 from keras_inits.models.weights.layers import geometry_of
+from keras_inits.schemes.data import FromArray
 
-#: The source of a state's value.
-START = "start"
+GONE = "its FromArray has no numbers any more; left as it was"
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What a variable takes: `initializer` (None: it stays, or starts anew) and its `source`.
+@dataclass(frozen=True, eq=False)
+class Action:
+    """What happens to one variable, and what chose it.
 
-    `named` by a rule or preset, not the layer's own; `exact` if its fans are settled already.
+    One that is drawn has an `initializer` as it was named and the `scheme` that is drawn, fitted to
+    the layer's `geometry` where this counts; `named` by a rule or preset, not the layer's own.
     """
 
     slot: Slot
-    initializer: Any
+    kind: Literal["draw", "keep", "restart"]
     source: str
+    initializer: Any = None
     named: bool = False
     exact: bool = False
-    structure: Geometry | None = None
+    geometry: Geometry | None = None
+    scheme: Any = None
+    problem: str = ""
 
 
-def choose(found: Walk, rules: Any, structure: bool | str | None) -> list[Choice]:
-    """What each variable takes under `rules`, with its layer's fans where `structure` asks for them."""
-    return [_structured(choice, structure) for choice in _choose(found, rules)]
-
-
-def _choose(found: Walk, rules: Any) -> list[Choice]:
-    if rules is None:
-        return [_own_choice(slot) for slot in found]
-    if isinstance(rules, str):
-        chooser = preset(rules, found.slots)
-        matches = [None if _is_no_weight(slot) else chooser(slot) for slot in found]
-        source = "preset"
-    else:
-        matches = first_matches(parse_rules(rules), found.slots)
-        source = "rule"
-    return [
-        _own_choice(slot)
-        if rule is None or (_is_never_drawn(slot) and rule.initializer is not None)
-        else Choice(slot, rule.initializer, f"{source} {rule.name}", named=True, exact=rule.exact)
-        for slot, rule in zip(found, matches, strict=True)
+def choose(
+    found: Walk,
+    rules: Any,
+    structure: bool | str | None,
+    *,
+    frozen: bool = False,
+    only: Any = None,
+) -> list[Action]:
+    """The action for each variable under `rules`, fitted to its layer where `structure` asks for it."""
+    chosen = _only(found, only)
+    actions = [
+        action if slot in chosen else Action(slot, "keep", "kept: not in only")
+        for slot, action in zip(found, _by_rules(found, rules, frozen), strict=True)
     ]
+    return [_fitted(action, structure) for action in actions]
 
 
-def _own_choice(slot: Slot) -> Choice:
+def _only(found: Walk, only: Any) -> set[Slot]:
+    if only is None:
+        return set(found)
+    given = list(only) if isinstance(only, list) else [only]
+    if not given:
+        raise checks.value_error("initialize", "only", "a pattern or a list of them", only)
+    rules = [Rule(_layer_pattern(pattern)) for pattern in given]
+    matches = first_matches(rules, found.slots)
+    return {slot for slot, rule in zip(found, matches, strict=True) if rule is not None}
+
+
+def _layer_pattern(pattern: Any) -> Any:
+    if isinstance(pattern, keras.layers.Layer):
+        layer = pattern
+
+        def inside(slot: Slot) -> bool:
+            return any(other is layer for other in slot.layers)
+
+        inside.__name__ = f"layer {layer.name!r}"
+        return inside
+    return as_pattern(pattern, "only")
+
+
+def _by_rules(found: Walk, rules: Any, frozen: bool) -> list[Action]:
+    matches: Sequence[Rule | None] = [None] * len(found)
+    source, by_preset = "rule", isinstance(rules, str)
+    if by_preset:
+        source = f"preset {rules!r}"
+        listed = preset(rules, found.slots)
+        matches = [None if _is_no_weight(slot) else _first(listed, slot) for slot in found]
+    elif rules is not None:
+        matches = first_matches(parse_rules(rules), found.slots)
+    actions = []
+    for slot, rule in zip(found, matches, strict=True):
+        # A preset names frameworks' defaults, not this variable: what is frozen stays.
+        if _is_frozen(slot) and not frozen and (rule is None or by_preset):
+            actions.append(Action(slot, "keep", "frozen, kept"))
+        elif rule is None or (_is_never_drawn(slot) and rule.initializer is not None):
+            actions.append(_own(slot))
+        else:
+            chosen = source if by_preset else f"rule {rule.name}"
+            kind: Any = "keep" if rule.initializer is None else "draw"
+            actions.append(
+                Action(slot, kind, chosen, rule.initializer, named=True, exact=rule.exact)
+            )
+    return actions
+
+
+def _first(rules: list[Rule], slot: Slot) -> Rule | None:
+    """The first rule of a preset that matches; one that makes an initializer for each may make none."""
+    rule = next((rule for rule in rules if rule.matches(slot)), None)
+    if rule is None or rule.each is None:
+        return rule
+    made = rule.each(slot)
+    return None if made is None else replace(rule, initializer=made)
+
+
+def _own(slot: Slot) -> Action:
+    initializer = slot.initializer
     if slot.role in STATE_ROLES:
-        return Choice(slot, None, START)
+        return Action(slot, "restart", "start")
     if isinstance(slot.layer, keras.layers.Normalization):
-        return Choice(slot, None, "kept: adapted to data")
-    source = "its own initializer" if slot.initializer is not None else f"kept: {slot.reason}"
-    return Choice(slot, slot.initializer, source)
+        return Action(slot, "keep", "kept: adapted to data")
+    if initializer is None:
+        return Action(slot, "keep", f"kept: {slot.reason}")
+    if isinstance(initializer, Computed):
+        scheme = FromArray(initializer.value)
+        return Action(slot, "draw", "computed by its layer, as built", scheme, exact=True)
+    if isinstance(initializer, FromArray) and initializer.array is None:
+        return Action(slot, "keep", f"kept: {GONE}", problem=GONE)
+    problem = ""
+    if slot.role in ("lora_kernel_a", "lora_embeddings_a"):
+        problem = (
+            "drawn from enable_lora's default: Keras does not keep the initializer that it was "
+            "given; name one in a rule if it was another"
+        )
+    return Action(slot, "draw", "its own initializer", initializer, problem=problem)
+
+
+def _is_frozen(slot: Slot) -> bool:
+    return any(not layer.trainable for layer in slot.layers)
 
 
 def _is_never_drawn(slot: Slot) -> bool:
@@ -73,10 +148,13 @@ def _is_no_weight(slot: Slot) -> bool:
     return _is_never_drawn(slot) or isinstance(slot.layer, keras.layers.Normalization)
 
 
-def _structured(choice: Choice, structure: bool | str | None) -> Choice:
-    wanted = choice.named if structure is None else bool(structure)
-    if not wanted or choice.exact or choice.initializer is None:
-        return choice
-    slot = choice.slot
-    found = geometry_of(slot.layer, slot.role, slot.shape, strides=structure == "strides")
-    return replace(choice, structure=found)
+def _fitted(action: Action, structure: bool | str | None) -> Action:
+    if action.kind != "draw":
+        return action
+    slot, geometry = action.slot, None
+    wanted = action.named if structure is None else bool(structure)
+    if wanted and not action.exact:
+        strides = structure == "strides"
+        geometry = geometry_of(slot.layer, slot.role, slot.shape, strides=strides)
+    scheme = fitted(as_scheme(action.initializer), geometry, slot.role)
+    return replace(action, geometry=geometry, scheme=scheme)

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from keras_inits.base import Scheme
+from keras_inits.host import is_keras
 from keras_inits.legacy.keras1 import schemes as k1
 from keras_inits.models.variables.walk import Slot
 from keras_inits.schemes.recurrent import ForgetGateBias
@@ -122,7 +123,7 @@ def translated(initializer: Any) -> Scheme | None:
     """Keras 1's initialization of the same name, or None."""
     if isinstance(initializer, Scheme) and type(initializer) in k1.NAMES.values():
         return initializer
-    if type(initializer).__module__.split(".")[0] not in ("keras", "keras_inits"):
+    if not (is_keras(initializer) or type(initializer).__module__.startswith("keras_inits.")):
         return None
     known = _SAME.get(type(initializer).__name__)
     return known(initializer) if known else None
@@ -139,15 +140,15 @@ def _gates(layer: Any) -> int:
     return 0 if kernel is None else kernel.shape[-1] // kernel.shape[-2]
 
 
-def in_order(choices: Iterable[Any], stream: Stream, draw: Callable[[Any], Any]) -> dict[int, Any]:
-    """`draw(choice)` for each, by the variable's id, in the order in which a replay's framework drew.
+def in_order(actions: Iterable[Any], stream: Stream, draw: Callable[[Any], Any]) -> dict[Any, Any]:
+    """`draw(action)` for each, in the order in which a replay's framework drew.
 
     The stream is told which layers the variables belong to. Keras 1 drew an LSTM or GRU gate by gate.
     """
-    drawn: dict[int, Any] = {}
+    drawn: dict[Any, Any] = {}
     entered: list[Any] = []
     try:
-        for _, group in groupby(choices, key=lambda choice: id(choice.slot.layer)):
+        for _, group in groupby(actions, key=lambda action: id(action.slot.layer)):
             members = list(group)
             layers = members[0].slot.layers
             while entered and not any(layer is entered[-1] for layer in layers):
@@ -164,19 +165,19 @@ def in_order(choices: Iterable[Any], stream: Stream, draw: Callable[[Any], Any])
     return drawn
 
 
-def _draw_layer(members: list[Any], stream: Stream, draw: Callable[[Any], Any]) -> dict[int, Any]:
+def _draw_layer(members: list[Any], stream: Stream, draw: Callable[[Any], Any]) -> dict[Any, Any]:
     gated = [m for m in members if isinstance(m.initializer, Gates)]
     kernels = [m for m in gated if m.slot.role != "bias"]
     drawn = {}
     if not kernels or not stream.sequential:
-        return {id(m.slot.variable): draw(m) for m in members}
-    blocks: dict[int, list[np.ndarray]] = {id(m): [] for m in gated}
+        return {m: draw(m) for m in members}
+    blocks: dict[Any, list[np.ndarray]] = {m: [] for m in gated}
     for gate in range(len(kernels[0].initializer.schemes)):
         for m in gated:
             scheme = m.initializer.schemes[gate]
             block = m.initializer.block(m.slot.shape)
-            blocks[id(m)].append(scheme.draw(block, stream, m.slot.dtype))
+            blocks[m].append(scheme.draw(block, stream, m.slot.dtype))
     for m in members:
-        fixed = blocks.get(id(m))
-        drawn[id(m.slot.variable)] = draw(m) if fixed is None else np.concatenate(fixed, axis=-1)
+        fixed = blocks.get(m)
+        drawn[m] = draw(m) if fixed is None else np.concatenate(fixed, axis=-1)
     return drawn

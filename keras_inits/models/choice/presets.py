@@ -1,18 +1,21 @@
-"""The defaults of frameworks and papers: for each layer type and role, a scheme."""
+"""The defaults of frameworks and papers, as lists of rules; the first that matches a variable counts."""
 
 from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
 
 from keras_inits import checks
 from keras_inits.fans import compute_fans
+from keras_inits.host import is_keras
 from keras_inits.models.choice.keras1 import keras1
-from keras_inits.models.choice.rules import Rule
+from keras_inits.models.choice.rules import Rule, parse_rules
 from keras_inits.models.variables.origin import attributes, sublayers
 from keras_inits.models.variables.walk import Slot
 from keras_inits.models.weights.layers import TRANSPOSED, geometry_of
@@ -25,30 +28,53 @@ from keras_inits.schemes.variance_scaling import FanInUniform, VarianceScaling, 
 _L = keras.layers
 ATTENTION = (_L.MultiHeadAttention, _L.GroupQueryAttention)
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel", "recurrent_kernel")
+WEIGHTS = (*KERNELS, "bias")
 _INPUTS = ("query", "key", "value")
 _SCALES, _SHIFTS = ("gamma", "scale"), ("bias", "beta")
 
-#: What a preset says of one variable: a rule, or None where it says nothing.
-Chooser = Callable[[Slot], Rule | None]
+Rules = Sequence[Any]
+Preset = Rules | Callable[[list[Slot]], Rules]
+PRESETS: dict[str, Preset] = {}
 
 
-def preset(name: str, slots: list[Slot]) -> Chooser:
-    """The preset of this name for a model with these variables."""
+def register_preset(name: str, rules: Preset) -> None:
+    """Make `initialize(model, name)` take these rules.
+
+    Args:
+        name: What users write; letters, digits, "-", "_" and ".".
+        rules: (pattern, initializer) pairs as `initialize` takes them, the first match counting, or
+            a function that makes such pairs of the model's slots. A rule that matches nothing is no
+            error here; a variable that no rule matches is drawn from its layer's own initializer.
+
+    Raises:
+        ValueError: The name is taken, or a rule is none.
+        TypeError: The name is no string, or the rules are neither pairs nor a function.
+
+    Example:
+        >>> register_preset("small", [("kernel$", "keras_inits>normal"), ("bias$", "zeros")])
+    """
+    if not isinstance(name, str):
+        raise checks.type_error("register_preset", "name", "a string", name)
+    if name in PRESETS or not re.fullmatch(r"[\w.-]+", name):
+        raise checks.value_error("register_preset", "name", "a free name without spaces", name)
+    PRESETS[name] = rules if callable(rules) else parse_rules(rules)
+
+
+def preset(name: str, slots: list[Slot]) -> list[Rule]:
+    """The rules of the preset of this name for a model with these variables."""
     checks.one_of("initialize", "rules (a preset's name)", name, tuple(PRESETS))
-    return PRESETS[name](slots)
+    rules = PRESETS[name]
+    made = rules(slots) if callable(rules) else rules
+    return list(made) if all(isinstance(rule, Rule) for rule in made) else parse_rules(made)
 
 
-def _by(choose: Callable[[Slot], Any], name: str, exact: bool = False) -> Callable[[Any], Chooser]:
-    def chooser(slot: Slot) -> Rule | None:
-        scheme = choose(slot)
-        return None if scheme is None else Rule(name, scheme, exact)
-
-    return lambda slots: chooser
+def _role(*roles: str) -> Callable[[Slot], bool]:
+    return lambda slot: slot.role in roles
 
 
 def _keras(slot: Slot) -> Any:
     """The layer class's own default arguments, read from its signature."""
-    native = next(c for c in type(slot.layer).__mro__ if c.__module__.split(".")[0] == "keras")
+    native = next(filter(is_keras, type(slot.layer).__mro__))
     parameters = inspect.signature(native.__init__).parameters  # type: ignore[misc]
     for attribute in attributes(slot.variable.name):
         default = getattr(parameters.get(attribute), "default", None)
@@ -59,65 +85,81 @@ def _keras(slot: Slot) -> Any:
     return None
 
 
-def _torch(slot: Slot) -> Any:
-    """PyTorch 2: torch/nn/modules/{linear,conv,rnn,activation,sparse}.py, reset_parameters."""
-    layer, role = slot.layer, slot.role
-    if _around(slot, ATTENTION):
-        return _torch_attention(slot)
-    if isinstance(layer, _L.Embedding):
-        return Normal(1.0) if role == "embeddings" else None
-    if role == "alpha":
-        return Constant(0.25)
-    if role in _SCALES and _is_normalization(layer):
-        return One()
-    if role == "beta":
-        return Zero()
-    if role not in (*KERNELS, "bias"):
-        return None
-    if _is_cell(layer):
-        # Weights and biases alike by the number of units; convolutional cells are not in PyTorch.
-        units = getattr(layer, "units", None)
-        return FanInUniform().with_fans(units, units) if units else None
-    if isinstance(layer, TRANSPOSED):
-        # PyTorch reads a transposed kernel's axes as if it were not: fan_in counts the outputs.
-        return FanInUniform().with_fans(*compute_fans(tuple(layer.kernel.shape)))
-    structure = geometry_of(layer, role, slot.shape)
-    return structure and FanInUniform().with_fans(structure.fan_in, structure.fan_out)
-
-
 def _torch_attention(slot: Slot) -> Any:
     """One Xavier matrix (3 d, d) for query, key and value where they read the same width."""
     if slot.role == "bias":
         return Zero()
-    structure = geometry_of(slot.layer, slot.role, slot.shape)
-    if slot.role != "kernel" or structure is None:
+    geometry = geometry_of(slot.layer, slot.role, slot.shape)
+    if slot.role != "kernel" or geometry is None:
         return None
     if slot.layer.name not in _INPUTS:
-        return FanInUniform().with_fans(structure.fan_in, structure.fan_out)
+        return FanInUniform().with_fans(geometry.fan_in, geometry.fan_out)
     inputs = [layer for layer in sublayers(_around(slot, ATTENTION)) if layer.name in _INPUTS]
     fans = [geometry_of(layer, "kernel", tuple(layer.kernel.shape)) for layer in inputs]
-    fused = all(f is not None and f.fan_in == structure.fan_in for f in fans)
-    fan_out = sum(f.fan_out for f in fans if f is not None) if fused else structure.fan_out
-    return XavierUniform().with_fans(structure.fan_in, fan_out)
+    fused = all(f is not None and f.fan_in == geometry.fan_in for f in fans)
+    fan_out = sum(f.fan_out for f in fans if f is not None) if fused else geometry.fan_out
+    return XavierUniform().with_fans(geometry.fan_in, fan_out)
 
 
-def _flax(slot: Slot) -> Any:
-    """Flax linen: default_kernel_init lecun_normal, zeros; recurrent kernels orthogonal."""
-    layer, role = slot.layer, slot.role
-    if role == "recurrent_kernel" and getattr(layer, "units", None):
-        return Orthogonal()
-    if role in KERNELS:
-        return VarianceScaling(1.0, "fan_in", "truncated_normal")
-    if role == "embeddings":
-        return Normal(1.0 / math.sqrt(slot.shape[-1]))
-    if role == "alpha":
-        return Constant(0.01)
-    if role in _SCALES and _is_normalization(layer):
-        return One()
-    return Zero() if role in _SHIFTS else None
+def _torch_cell(slot: Slot) -> Any:
+    # Weights and biases alike by the number of units; convolutional cells are not in PyTorch.
+    units = getattr(slot.layer, "units", None)
+    return FanInUniform().with_fans(units, units) if units else None
 
 
-def _gpt2(slots: list[Slot]) -> Chooser:
+def _torch_transposed(slot: Slot) -> Any:
+    # PyTorch reads a transposed kernel's axes as if it were not: fan_in counts the outputs.
+    return FanInUniform().with_fans(*compute_fans(tuple(slot.layer.kernel.shape)))
+
+
+def _torch_by_fans(slot: Slot) -> Any:
+    geometry = geometry_of(slot.layer, slot.role, slot.shape)
+    return geometry and FanInUniform().with_fans(geometry.fan_in, geometry.fan_out)
+
+
+def _in_attention(slot: Slot) -> bool:
+    return _around(slot, ATTENTION) is not None
+
+
+def _is_cell_weight(slot: Slot) -> bool:
+    return slot.role in WEIGHTS and getattr(slot.layer, "recurrent_kernel", None) is not None
+
+
+def _is_transposed_weight(slot: Slot) -> bool:
+    return slot.role in WEIGHTS and isinstance(slot.layer, TRANSPOSED)
+
+
+def _is_norm_scale(slot: Slot) -> bool:
+    return slot.role in _SCALES and type(slot.layer).__name__.endswith("Normalization")
+
+
+#: PyTorch 2: torch/nn/modules/{linear,conv,rnn,activation,sparse}.py, reset_parameters.
+_TORCH = [
+    Rule(_in_attention, each=_torch_attention),
+    Rule((_L.Embedding, "embeddings"), Normal(1.0)),
+    Rule(_role("alpha"), Constant(0.25)),
+    Rule(_is_norm_scale, One()),
+    Rule(_role("beta"), Zero()),
+    Rule(_is_cell_weight, each=_torch_cell),
+    Rule(_is_transposed_weight, each=_torch_transposed),
+    Rule(_role(*WEIGHTS), each=_torch_by_fans),
+]
+
+#: Flax linen: default_kernel_init lecun_normal, zeros; recurrent kernels orthogonal.
+_FLAX = [
+    Rule(
+        lambda slot: slot.role == "recurrent_kernel" and getattr(slot.layer, "units", None),
+        Orthogonal(),
+    ),
+    Rule(_role(*KERNELS), VarianceScaling(1.0, "fan_in", "truncated_normal")),
+    Rule(_role("embeddings"), each=lambda slot: Normal(1.0 / math.sqrt(slot.shape[-1]))),
+    Rule(_role("alpha"), Constant(0.01)),
+    Rule(_is_norm_scale, One()),
+    Rule(_role(*_SHIFTS), Zero()),
+]
+
+
+def _gpt2(slots: list[Slot]) -> list[Rule]:
     """GPT-2: N(0, 0.02^2), biases 0; what writes to the residual stream / sqrt(2 blocks).
 
     A block is an attention layer. Its output projection writes to the stream, and so does each
@@ -132,40 +174,34 @@ def _gpt2(slots: list[Slot]) -> Chooser:
     }
 
     def writes_to_stream(slot: Slot) -> bool:
+        if slot.role != "kernel":
+            return False
         if _around(slot, ATTENTION):
             return slot.layer.name == "attention_output"
-        structure = geometry_of(slot.layer, slot.role, slot.shape)
-        if structure is None or not isinstance(slot.layer, (_L.Dense, _L.EinsumDense)):
+        geometry = geometry_of(slot.layer, slot.role, slot.shape)
+        if geometry is None or not isinstance(slot.layer, (_L.Dense, _L.EinsumDense)):
             return False
-        return structure.fan_out in widths and structure.fan_in > structure.fan_out
+        return geometry.fan_out in widths and geometry.fan_in > geometry.fan_out
 
-    def choose(slot: Slot) -> Any:
-        if slot.role in (*KERNELS, "embeddings"):
-            residual = blocks and slot.role == "kernel" and writes_to_stream(slot)
-            return Normal(0.02 / math.sqrt(2 * blocks) if residual else 0.02)
-        if slot.role in _SCALES and _is_normalization(slot.layer):
-            return One()
-        return Zero() if slot.role in _SHIFTS else None
-
-    return _by(choose, "gpt2", exact=True)(slots)
+    residual = [Rule(writes_to_stream, Normal(0.02 / math.sqrt(2 * blocks)), exact=True)]
+    return [
+        *(residual if blocks else ()),
+        Rule(_role(*KERNELS, "embeddings"), Normal(0.02), exact=True),
+        Rule(_is_norm_scale, One(), exact=True),
+        Rule(_role(*_SHIFTS), Zero(), exact=True),
+    ]
 
 
-PRESETS: dict[str, Callable[[list[Slot]], Chooser]] = {
-    "keras": _by(_keras, "keras"),
-    "keras1": _by(keras1, "keras1", exact=True),
-    "torch": _by(_torch, "torch", exact=True),
-    "flax": _by(_flax, "flax"),
-    "gpt2": _gpt2,
-}
+PRESETS.update(
+    {
+        "keras": [Rule(lambda slot: True, each=_keras)],
+        "keras1": [Rule(lambda slot: True, each=keras1, exact=True)],
+        "torch": [replace(rule, exact=True) for rule in _TORCH],
+        "flax": _FLAX,
+        "gpt2": _gpt2,
+    }
+)
 
 
 def _around(slot: Slot, classes: tuple[type, ...]) -> Any:
     return next((layer for layer in slot.layers if isinstance(layer, classes)), None)
-
-
-def _is_cell(layer: Any) -> bool:
-    return getattr(layer, "recurrent_kernel", None) is not None
-
-
-def _is_normalization(layer: Any) -> bool:
-    return type(layer).__name__.endswith("Normalization")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,32 +23,44 @@ BESIDES_WEIGHTS = STATE_ROLES | {
     "moving_mean",
     "moving_variance",
     "vector_u",
+    # The factors of LoRA: drawing the second one would end the layer's start as it was.
+    "lora_kernel_a",
+    "lora_kernel_b",
+    "lora_embeddings_a",
+    "lora_embeddings_b",
 }
 
-Pattern = str | type | tuple[type, str]
+Predicate = Callable[[Slot], Any]
+Pattern = str | type | tuple[type, str] | Predicate
 
 
 @dataclass(frozen=True)
 class Rule:
     """`initializer` for the variables that `pattern` names; None leaves them as they are.
 
-    An `exact` one already has its fans; the layer's structure changes nothing.
+    An `exact` one already has its fans; the layer's structure changes nothing. `each` makes the
+    initializer of a variable, where it differs from one to another; None is no match.
     """
 
     pattern: Pattern
-    initializer: Any
+    initializer: Any = None
     exact: bool = False
+    each: Callable[[Slot], Any] | None = None
 
     def matches(self, slot: Slot) -> bool:
         """Whether the pattern names the variable.
 
         A string is a regular expression, found anywhere in the path. A Layer class stands for the
         weights of such layers and of those inside them, without biases, scales, statistics,
-        states and integers (all of them where the rule leaves them as they are). (class, role)
-        names one kind of variable; `(keras.layers.Layer, role)` those of every layer.
+        states, LoRA's factors and integers (all of them where the rule leaves them as they are).
+        (class, role) names one kind of variable; `(keras.layers.Layer, role)` those of every layer.
+        A function is asked of each slot.
         """
         if isinstance(self.pattern, str):
             return re.search(self.pattern, slot.path) is not None
+        if _is_predicate(self.pattern):
+            return bool(self.pattern(slot))  # type: ignore[operator]
+        cls: Any
         cls, role = self.pattern if isinstance(self.pattern, tuple) else (self.pattern, None)
         if not any(isinstance(layer, cls) for layer in slot.layers):
             return False
@@ -61,8 +73,15 @@ class Rule:
     def name(self) -> str:
         if isinstance(self.pattern, str):
             return repr(self.pattern)
+        if _is_predicate(self.pattern):
+            return getattr(self.pattern, "__name__", repr(self.pattern))
+        cls: Any
         cls, *role = self.pattern if isinstance(self.pattern, tuple) else (self.pattern,)
         return " ".join([cls.__name__, *role])
+
+
+def _is_predicate(pattern: Any) -> bool:
+    return callable(pattern) and not isinstance(pattern, type)
 
 
 def parse_rules(rules: Any) -> list[Rule]:
@@ -79,21 +98,24 @@ def parse_rules(rules: Any) -> list[Rule]:
     for pair in pairs:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise checks.type_error("initialize", "rules", f"{expected}; one of them is not", pair)
-    return [Rule(_pattern(pattern), _initializer(identifier)) for pattern, identifier in pairs]
+    return [Rule(as_pattern(pattern), _initializer(identifier)) for pattern, identifier in pairs]
 
 
-def _pattern(pattern: Any) -> Pattern:
-    expected = "a regular expression, a Layer class or (Layer class, role)"
+def as_pattern(pattern: Any, what: str = "a rule's pattern") -> Pattern:
+    """The pattern, checked."""
+    expected = "a regular expression, a Layer class, (Layer class, role) or a function of a slot"
+    if _is_predicate(pattern):
+        return pattern
     cls, role = pattern if isinstance(pattern, tuple) and len(pattern) == 2 else (pattern, "")
     if isinstance(cls, type) and issubclass(cls, keras.layers.Layer) and isinstance(role, str):
         return pattern
     if not isinstance(pattern, str):
-        raise checks.type_error("initialize", "a rule's pattern", expected, pattern)
+        raise checks.type_error("initialize", what, expected, pattern)
     try:
         re.compile(pattern)
     except re.error as error:
         raise ValueError(
-            f"initialize: a rule's pattern must be {expected}, got {pattern!r}: {error}"
+            f"initialize: {what} must be {expected}, got {pattern!r}: {error}"
         ) from error
     return pattern
 
@@ -134,7 +156,9 @@ def _matches_nothing(rule: Rule, slots: list[Slot]) -> str:
     if isinstance(rule.pattern, str):
         nearest = _nearest(rule.pattern, [slot.path for slot in slots])
         return f"{says}; did you mean {', '.join(nearest)}?"
-    cls = rule.pattern[0] if isinstance(rule.pattern, tuple) else rule.pattern
+    if _is_predicate(rule.pattern):
+        return f"{says}; of its {len(slots)} variables the first is {slots[0].path}"
+    cls: Any = rule.pattern[0] if isinstance(rule.pattern, tuple) else rule.pattern
     inside = [slot for slot in slots if any(isinstance(layer, cls) for layer in slot.layers)]
     if inside:
         named = dict.fromkeys(f"({cls.__name__}, {slot.role!r})" for slot in inside)

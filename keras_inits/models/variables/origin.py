@@ -7,10 +7,12 @@ import inspect
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_inits.fans import einsum_axes
 from keras_inits.schemes.recurrent import ForgetGateBias
@@ -24,17 +26,27 @@ _ATTRIBUTES = {
     "kernel": ("kernel_initializer", "depthwise_initializer"),
 }
 # Most attributes are of these types, and need no closer look.
+_STAYS = "computed by its layer while it was built; left as it was"
 _PLAIN = frozenset({type(None), bool, int, float, str})
 _POSITIONAL = ("shape", "initializer", "dtype", "trainable")
 
 
 @dataclass(frozen=True)
+class Computed:
+    """Stands for the initializer of a variable whose value the layer assigned while it was built."""
+
+    value: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Made:
-    """One call of `add_weight`."""
+    """One call of `add_weight`: its arguments, and what it returned in the stand-in build."""
 
     name: str | None
     shape: tuple[int, ...]
     initializer: Any
+    variable: Any = None
+    reason: str = ""
 
 
 def recover(layer: keras.Layer, variables: list[Any]) -> list[tuple[Any, str]]:
@@ -42,7 +54,8 @@ def recover(layer: keras.Layer, variables: list[Any]) -> list[tuple[Any, str]]:
 
     Keras's own layers keep the initializer in an attribute. Any other layer, and a variable
     without such an attribute, is found by building the layer once more from its config with an
-    `add_weight` that takes notes and allocates nothing; an attribute is the last resort.
+    `add_weight` that takes notes and allocates nothing; an attribute is the last resort. Values that
+    the layer assigned in its build, a table of positions say, are `Computed` again as they were.
     Those of a quantized layer follow from weights that are gone: no initializer draws them.
     """
     if mode := quantization(layer):
@@ -60,7 +73,11 @@ def recover(layer: keras.Layer, variables: list[Any]) -> list[tuple[Any, str]]:
         reason = f"{type(layer).__name__} cannot be rebuilt from its config: {_first_line(error)}"
     for i, variable in enumerate(variables):
         if found[i] is None:
-            found[i] = _known(_take(made, variable)) or _known(from_attribute(layer, variable))
+            record = _take(made, variable)
+            if record is not None:
+                found[i] = (record.initializer, record.reason)
+            else:
+                found[i] = _known(from_attribute(layer, variable))
     return [(None, reason) if entry is None else entry for entry in found]
 
 
@@ -94,9 +111,10 @@ def _with_axes(layer: keras.Layer, initializer: Any) -> Any:
 
 def _unit_forget_bias(layer: keras.Layer, variable: Any) -> Any:
     # Keras gives add_weight a local function that puts ones between two draws.
-    if variable.name == "bias" and getattr(layer, "unit_forget_bias", False):
-        return ForgetGateBias(1.0, layer.bias_initializer)
-    return None
+    if variable.name != "bias" or not getattr(layer, "unit_forget_bias", False):
+        return None
+    own: Any = layer.bias_initializer
+    return own if getattr(own, "gate_bias", False) else ForgetGateBias(1.0, own)
 
 
 def attributes(name: str) -> tuple[str, ...]:
@@ -106,28 +124,49 @@ def attributes(name: str) -> tuple[str, ...]:
 
 def rebuild(layer: keras.Layer) -> tuple[list[Made], Exception | None]:
     """The `add_weight` calls that a copy of `layer` makes for itself, and what ended them early."""
-    made: list[Made] = []
-    error: Exception | None = None
     with _unchanged_python_random():
-        # A build that computes with its variables needs real ones.
-        for stand_in in (_symbolic, _zeros):
-            made.clear()
-            try:
-                _rebuild(layer, stand_in, made)
-                return made, None
-            except Exception as caught:
-                error = caught
-    return made, error
+        made, error = _rebuild(layer, _symbolic)
+        if error is None:
+            return made, None
+        # A build that computes with its variables, or assigns to them, needs real ones.
+        made, error = _rebuild(layer, _filled("zeros"))
+        others, _ = _rebuild(layer, _filled("ones"))
+    return [_judged(*pair) for pair in zip_longest(made, others[: len(made)])], error
 
 
-def _rebuild(layer: keras.Layer, stand_in: Callable[..., Any], made: list[Made]) -> None:
+def _judged(made: Made, other: Made | None) -> Made:
+    """Whether the build assigned a value, told from two builds whose variables begin differently."""
+    zeros = keras.ops.convert_to_numpy(made.variable)
+    if other is None or other.shape != made.shape:
+        return replace(made, initializer=None, reason=_STAYS) if zeros.any() else made
+    ones = keras.ops.convert_to_numpy(other.variable)
+    if not zeros.any() and (ones == 1).all():
+        return made
+    if np.array_equal(zeros, ones):
+        return replace(made, initializer=Computed(zeros))
+    return replace(made, initializer=None, reason=_STAYS)
+
+
+def _rebuild(
+    layer: keras.Layer, stand_in: Callable[..., Any]
+) -> tuple[list[Made], Exception | None]:
+    made: list[Made] = []
+    try:
+        _build_copy(layer, stand_in, made)
+    except Exception as error:
+        return made, error
+    return made, None
+
+
+def _build_copy(layer: keras.Layer, stand_in: Callable[..., Any], made: list[Made]) -> None:
     def add_weight(self: keras.Layer, *args: Any, **kwargs: Any) -> Any:
         call = {**dict(zip(_POSITIONAL, args, strict=False)), **kwargs}
         call["shape"] = tuple(call.get("shape") or ())
         call["dtype"] = keras.backend.standardize_dtype(call.get("dtype") or self.variable_dtype)
+        variable = stand_in(self, call)
         if isinstance(self, watched):
-            made.append(Made(call.get("name"), call["shape"], _resolve(call)))
-        return stand_in(self, call)
+            made.append(Made(call.get("name"), call["shape"], _resolve(call), variable))
+        return variable
 
     cls = type(layer)
     watched = type(cls.__name__, (cls,), {"add_weight": add_weight, "__module__": cls.__module__})
@@ -162,19 +201,22 @@ def _symbolic(layer: keras.Layer, call: dict[str, Any]) -> Any:
     return keras.KerasTensor(call["shape"], dtype=call["dtype"])
 
 
-def _zeros(layer: keras.Layer, call: dict[str, Any]) -> Any:
-    known = {key: call[key] for key in ("shape", "dtype", "name", "trainable") if key in call}
-    return keras.layers.Layer.add_weight(layer, **known, initializer="zeros")
+def _filled(initializer: str) -> Callable[[keras.Layer, dict[str, Any]], Any]:
+    def stand_in(layer: keras.Layer, call: dict[str, Any]) -> Any:
+        known = {key: call[key] for key in ("shape", "dtype", "name", "trainable") if key in call}
+        return keras.layers.Layer.add_weight(layer, **known, initializer=initializer)
+
+    return stand_in
 
 
-def _take(made: list[Made], variable: Any) -> Any:
-    """The initializer of the first call that fits the variable; the call is used up."""
+def _take(made: list[Made], variable: Any) -> Made | None:
+    """The first call that fits the variable; the call is used up."""
     fitting = [m for m in made if m.shape == tuple(variable.shape)]
     named = [m for m in fitting if m.name == variable.name]
     unnamed = [m for m in fitting if m.name is None]
     for record in (*named, *unnamed)[:1]:
         made.remove(record)
-        return record.initializer
+        return record
     return None
 
 

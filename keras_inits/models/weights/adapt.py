@@ -12,8 +12,10 @@ import keras
 import numpy as np
 
 from keras_inits.base import Scheme
+from keras_inits.host import is_keras
 from keras_inits.laws import Law
 from keras_inits.models.weights.geometry import Geometry
+from keras_inits.registry import CATALOGUE
 from keras_inits.schemes.constant import Constant, Identity, One, Zero
 from keras_inits.schemes.orthogonal import Orthogonal
 from keras_inits.schemes.recurrent import Gated
@@ -148,7 +150,7 @@ def _draw_foreign(initializer: Any, shape: tuple[int, ...], dtype: str, stream: 
         values, again = (_call(initializer, shape, dtype) for _ in range(2))
         if not np.array_equal(values, again, equal_nan=True):
             problem = "its initializer takes no seed: other values at every run"
-        elif np.unique(values).size > 1 and not _is_keras(initializer):
+        elif np.unique(values).size > 1 and not is_keras(initializer):
             problem = "its initializer takes no seed: the same values at every run"
     return Draw(values, problem)
 
@@ -160,12 +162,22 @@ def _call(initializer: Any, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     return values
 
 
-def _is_keras(initializer: Any) -> bool:
-    return type(initializer).__module__.split(".")[0] == "keras"
-
-
 def label(initializer: Any) -> str:
-    """How a report names an initializer."""
+    """How a report names an initializer: with its owner where this library has one of that name."""
     if isinstance(initializer, Scheme):
         return repr(as_scheme(initializer))
-    return getattr(initializer, "__name__", type(initializer).__name__)
+    name = getattr(initializer, "__name__", type(initializer).__name__)
+    return f"keras {name}" if is_keras(initializer) and name in CATALOGUE else name
+
+
+def law_text(initializer: Any, shape: tuple[int, ...], geometry: Geometry | None = None) -> str:
+    """The law of what `draw` gives: by the fans where they make it, else in figures."""
+    if isinstance(initializer, VarianceScaling):
+        fan = {"fan_avg": "mean fan", "fan_geo_avg": "geometric mean fan"}.get(initializer.mode)
+        variance = f"{initializer.scale:.6g}/{fan or initializer.mode}"
+        if initializer.distribution == "uniform":
+            return f"U(-L, L), L = sqrt({3 * initializer.scale:.6g}/{fan or initializer.mode})"
+        cut = initializer.distribution == "truncated_normal"
+        return f"N(0, {variance})" + " cut at 2 sigma" * cut
+    law = law_of(initializer, shape, geometry)
+    return "" if law is None else str(law)
