@@ -13,18 +13,14 @@ import keras
 import numpy as np
 
 from keras_inits.base import signature_names
-from keras_inits.configs import (
-    LAMBDA,
-    UNREGISTERED,
-    first_line,
-    node_problem,
-    outermost,
-)
+from keras_inits.configs import outermost
 from keras_inits.models.variables.origin import sublayers
 from keras_inits.reports.report import Problem, Report
 
 #: Characters of JSON beyond which a config holds data that belongs with the weights.
 LARGEST_CONFIG = 50_000
+LAMBDA = "a lambda: safe loading refuses it; write a registered class or function"
+UNREGISTERED = "is not registered: decorate it with @keras.saving.register_keras_serializable()"
 
 
 @dataclass(frozen=True)
@@ -225,3 +221,33 @@ def _layer_problem(layer: keras.Layer, config: dict[str, Any], inside: list[Any]
     except Exception as error:
         return f"it does not come back from its config: {first_line(error)}"
     return "" if back.get_config().keys() == config.keys() else "it comes back different"
+
+
+def node_problem(node: dict[str, Any]) -> str:
+    """Why an object would not come back from its config, or ""."""
+    inner = node["config"]
+    if node["class_name"] == "__lambda__":
+        return LAMBDA
+    is_function = node["class_name"] == "function"
+    name = inner if is_function else node.get("registered_name")
+    is_keras = (node.get("module") or "").split(".")[0] == "keras" or (
+        is_function and any(hasattr(place, str(name)) for place in (keras.losses, keras.metrics))
+    )
+    if not is_keras and keras.saving.get_registered_object(name) is None:
+        return f"{'function' if is_function else 'class'} {name} {UNREGISTERED}"
+    if is_function:
+        return ""
+    for part in outermost(list(inner.values()) if isinstance(inner, dict) else None):
+        if problem := node_problem(part):
+            return problem
+    try:
+        keras.saving.deserialize_keras_object(json.loads(json.dumps(node)))
+    except Exception as error:
+        return f"it does not come back from its config: {first_line(error)}"
+    return ""
+
+
+def first_line(error: Exception) -> str:
+    """The error's message, short."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
