@@ -14,10 +14,10 @@ from scipy import integrate, optimize
 
 import keras_inits as ki
 from keras_inits import plots
-from keras_inits.compare import DEFAULT, Comparison, Row
-from keras_inits.plots.learning import spread
-from keras_inits.plots.style import line_style
+from keras_inits.comparison import DEFAULT, Comparison, Row
+from keras_inits.comparison.curves import spread
 from keras_inits.reports.report import Panel, Report
+from keras_inits.reports.style import line_style
 
 pytestmark = pytest.mark.once
 
@@ -67,7 +67,7 @@ def test_every_curve_has_a_label_that_overlaps_none(comparison):
 
 
 def test_curves_show_the_accuracies(comparison):
-    figure = plots.learning_curves(comparison)
+    figure = comparison.plot()
     shallow = figure.axes[0]
     curves = [line for line in shallow.lines if len(line.get_ydata()) == 21]
     for line, row in zip(curves, comparison.of("shallow"), strict=True):

@@ -15,7 +15,7 @@ import numpy as np
 from keras_inits.base import signature_names
 from keras_inits.configs import outermost
 from keras_inits.models.variables.origin import sublayers
-from keras_inits.reports.report import Problem, Report
+from keras_inits.reports.report import Counts, Problem, Report
 
 #: Characters of JSON beyond which a config holds data that belongs with the weights.
 LARGEST_CONFIG = 50_000
@@ -37,6 +37,7 @@ class Reloadability(Report):
     """What a file of the model would hold, and in `problems` what of it would not come back."""
 
     title = "Reloadability"
+    panels = Counts("kind", "problem", "come back", "do not")
 
     @property
     def ok(self) -> bool:
