@@ -17,6 +17,7 @@ from keras_inits import comparison
 from keras_inits.cli import main
 from keras_inits.comparison import reload, run
 from keras_inits.comparison.training import Trainer, build
+from keras_inits.models.saving import process
 from keras_inits.registry import CATALOGUE
 
 
@@ -144,7 +145,7 @@ def test_a_model_that_reloads_otherwise_fails(tiny, tmp_path, capsys, monkeypatc
 
 @pytest.mark.once
 def test_a_reload_that_crashes_fails(monkeypatch):
-    monkeypatch.setattr(reload, "_PROGRAM", "raise SystemExit('no such luck')")
+    monkeypatch.setattr(process, "PROGRAM", "raise SystemExit('no such luck')")
     with pytest.raises(RuntimeError, match="another process failed: no such luck"):
         reload.predict_elsewhere([], np.zeros((1, 1)))
 

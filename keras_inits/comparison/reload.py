@@ -1,28 +1,14 @@
-"""Saved models, loaded by a process that knows of them only what the files say."""
+"""The models of a comparison, loaded by a process that knows of them only what the files say."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
-# The import is all that makes the files loadable, so this process does nothing else to help.
-_PROGRAM = """\
-import sys
-import keras_inits
-import keras
-import numpy as np
-
-inputs, outputs, *paths = sys.argv[1:]
-x = np.load(inputs)
-np.savez(outputs, *(keras.ops.convert_to_numpy(keras.saving.load_model(p)(x)) for p in paths))
-"""
+from keras_inits.models.saving import process
 
 
 def predict(model: keras.Model, x: np.ndarray) -> np.ndarray:
@@ -32,19 +18,9 @@ def predict(model: keras.Model, x: np.ndarray) -> np.ndarray:
 
 def predict_elsewhere(paths: Sequence[Path], x: np.ndarray) -> list[np.ndarray]:
     """The predictions of these model files in one new process; RuntimeError where it fails."""
-    with tempfile.TemporaryDirectory() as folder:
-        inputs, outputs = Path(folder, "x.npy"), Path(folder, "predictions.npz")
-        np.save(inputs, x)
-        child = subprocess.run(
-            [sys.executable, "-c", _PROGRAM, str(inputs), str(outputs), *map(str, paths)],
-            # One thread for PyTorch, as in `single_threaded`: a sum's order is part of its bits.
-            env=os.environ | {"KERAS_BACKEND": keras.backend.backend(), "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if child.returncode:
-            last = (child.stderr.strip() or "it printed nothing").splitlines()[-1]
-            raise RuntimeError(f"reloading in another process failed: {last}")
-        with np.load(outputs) as archive:
-            return [archive[key] for key in archive.files]
+    # One thread for PyTorch, as in `single_threaded`: a sum's order is part of its bits.
+    try:
+        found = process.predictions(paths, x, environment={"OMP_NUM_THREADS": "1"})
+    except RuntimeError as error:
+        raise RuntimeError(f"reloading in another process failed: {error}") from error
+    return [output for (output,) in found]
