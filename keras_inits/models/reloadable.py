@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,10 @@ import numpy as np
 
 from keras_inits import checks, host
 from keras_inits.models.saving import process
+from keras_inits.models.saving.compiled import compiled_faults
 from keras_inits.models.saving.copies import first_line, size_problem
-from keras_inits.models.saving.faults import Faults, arguments, children, compiled_faults, faults
+from keras_inits.models.saving.faults import Faults, faults
+from keras_inits.models.saving.trees import arguments, children
 from keras_inits.reports.report import Counts, Problem, Report
 
 #: How far predictions may be apart, relative to the largest: a sum's order may change.
@@ -107,6 +110,13 @@ def check_reloadable(
     rows = host.in_fresh_state(lambda: _rows(model))
     if x is not None:
         reason = _file_problem(model, x, expected, imports)
+        if "Could not locate" in reason and (
+            modules := _modules(model, set(), set()) - set(imports)
+        ):
+            reason += (
+                f" Name in imports the modules of the model's classes: {', '.join(sorted(modules))}"
+            )
+            reason += " (no process but this one has __main__)" * ("__main__" in modules)
         rows.append(Saved(model.name, "file", "predictions", reason))
     problems = [Problem(_where(row), row.problem) for row in rows if row.problem]
     return Reloadability(rows, problems)
@@ -117,7 +127,11 @@ def _where(row: Saved) -> str:
 
 
 def _rows(model: keras.layers.Layer) -> list[Saved]:
-    return list(_visit(model, model.name, faults(model), set()))
+    # A file holds each layer's dtype policy, or should; the global one is not in it.
+    keras.config.set_dtype_policy(keras.config.floatx())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of lambdas and the like, which the rows tell
+        return list(_visit(model, model.name, faults(model), set()))
 
 
 def _visit(layer: keras.layers.Layer, path: str, found: Faults, seen: set[int]) -> Iterator[Saved]:
@@ -136,6 +150,22 @@ def _visit(layer: keras.layers.Layer, path: str, found: Faults, seen: set[int]) 
             yield Saved(path, argument, kind, reason)
     for child in children(layer):
         yield from _visit(child, f"{path}/{child.name}", found, seen)
+
+
+def _modules(layer: keras.layers.Layer, found: set[str], seen: set[int]) -> set[str]:
+    """The modules of the classes and functions that are neither Keras's nor ours."""
+    if id(layer) not in seen:
+        seen.add(id(layer))
+        kept = [value for _, value in arguments(layer)]
+        kinds = [x if hasattr(x, "__name__") else type(x) for x in (layer, *kept)]
+        found |= {
+            kind.__module__
+            for kind in kinds
+            if kind.__module__.split(".")[0] not in ("keras", "keras_inits")
+        }
+        for child in children(layer):
+            _modules(child, found, seen)
+    return found
 
 
 def _prediction(model: Any, x: Any) -> tuple[Any, list[np.ndarray]]:

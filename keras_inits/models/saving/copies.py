@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import types
-import warnings
 from typing import Any
 
 import keras
@@ -34,9 +33,7 @@ def serialized(thing: Any) -> dict[str, Any]:
     except Exception as error:
         raise NotSavedError(f"its get_config fails: {first_line(error)}") from error
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of lambdas, which are judged when they are read
-            tree = json.loads(json.dumps(keras.saving.serialize_keras_object(thing)))
+        tree = json.loads(json.dumps(keras.saving.serialize_keras_object(thing)))
     except Exception as error:
         raise NotSavedError(f"its config is not JSON: {first_line(error)}") from error
     for node in nodes(tree):
@@ -64,9 +61,7 @@ def from_config(node: Any) -> Any:
     Raises NotSavedError.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return keras.saving.deserialize_keras_object(node)
+        return keras.saving.deserialize_keras_object(node)
     except Exception as error:
         raise NotSavedError(_reason(node, error)) from error
 

@@ -39,7 +39,7 @@ def config_differences(
     except NotSavedError as error:
         return [f"what comes back cannot be saved again: {error}"] if again else []
     return [
-        _change(key, before.get(key, _MISSING), after.get(key, _MISSING))
+        change(key, before.get(key, _MISSING), after.get(key, _MISSING))
         for key in dict.fromkeys((*before, *after))
         if key not in but and json.dumps(before.get(key)) != json.dumps(after.get(key))
     ]
@@ -63,7 +63,7 @@ def attribute_differences(thing: Any, back: Any, but: Collection[str] = ()) -> l
             continue  # FromArray's, which come back with the weights
         other = vars(back).get(name, _MISSING)
         if not same(value, other):
-            found.append(_change(name, value, other))
+            found.append(change(name, value, other))
     return found
 
 
@@ -166,7 +166,8 @@ def _assigned_later(cls: type) -> frozenset[str]:
     return frozenset(found)
 
 
-def _change(name: str, value: Any, other: Any) -> str:
+def change(name: str, value: Any, other: Any) -> str:
+    """What became of a field, in a few words."""
     if other is _MISSING:
         return f"{name}={_short(value)} is lost"
     if value is _MISSING:
@@ -177,6 +178,9 @@ def _change(name: str, value: Any, other: Any) -> str:
 def _short(value: Any) -> str:
     """A value in a few words: functions and objects by their names."""
     if isinstance(value, dict) and isinstance(value.get("class_name"), str):
+        inner = value.get("config")
+        if value["class_name"] == "DTypePolicy" and isinstance(inner, dict):
+            return repr(inner.get("name"))
         return f"the config of a {value['class_name']}"
     if isinstance(value, keras.DTypePolicy):
         return repr(value.name)
