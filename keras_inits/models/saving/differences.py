@@ -53,15 +53,15 @@ def attribute_differences(thing: Any, back: Any, but: Collection[str] = ()) -> l
     """
     cls: type = type(thing)
     parameters, state = _parameters(cls), _assigned_later(cls)
-    found = []
-    for name, value in vars(thing).items():
+    found, copied = [], attributes(back)
+    for name, value in attributes(thing).items():
         if name in bare_names() or name in but or name.strip("_") == "seed":
             continue  # Keras draws a seed for what was given none
         if name.strip("_") not in parameters and name in state:
             continue
         if isinstance(value, np.ndarray) and cls.__module__.startswith("keras_inits."):
             continue  # FromArray's, which come back with the weights
-        other = vars(back).get(name, _MISSING)
+        other = copied.get(name, _MISSING)
         if not same(value, other):
             found.append(change(name, value, other))
     return found
@@ -111,12 +111,18 @@ def parts(layer: keras.layers.Layer) -> dict[str, list[keras.layers.Layer]]:
     # A Sequential holds a functional model of the same layers.
     if isinstance(layer, keras.Model) and is_keras(type(layer)):
         return {"layers": list(layer.layers)}
-    for name, value in vars(layer).items():
+    for name, value in attributes(layer).items():
         if name not in bare_names() and (inside := list(_layers(value))):
             found[name] = inside
     if isinstance(layer, keras.Model):
         found["layers"] = list(layer.layers)
     return found
+
+
+def attributes(thing: Any) -> dict[str, Any]:
+    """What an object keeps; on torch a layer is a module, which keeps layers in a place apart."""
+    modules = thing.named_children() if hasattr(thing, "named_children") else ()
+    return {**vars(thing), **dict(modules)}
 
 
 def assigned_later(layer: keras.layers.Layer, attribute: str) -> bool:
@@ -138,7 +144,7 @@ def bare_names() -> frozenset[str]:
     """What Keras itself keeps in every layer and model."""
     x = keras.Input((1,))
     bare = (keras.layers.Layer(), keras.Model(), keras.Sequential(), keras.Model(x, x))
-    return frozenset(name for layer in bare for name in vars(layer))
+    return frozenset(name for layer in bare for name in attributes(layer))
 
 
 @functools.cache

@@ -67,6 +67,7 @@ def compare(
     # What Keras's own layer is made of is compared by itself.
     if own or not inside or not alike:
         but = {*kept, *inside, *(_FREE if owner else ())}
+        but |= {"name"} if _automatic(layer) else set()
         changes = config_differences(layer, back, but, again=owner is None)
         _add(found, owner or layer, "", changes, within)
         lost = own and bool(changes)
@@ -104,12 +105,16 @@ def _base_differences(layer: Any, back: Any) -> list[str]:
         "trainable": (layer.trainable, back.trainable),
         "dtype": (layer.dtype_policy.name, back.dtype_policy.name),
     }
-    automatic = re.fullmatch(rf"{snake_case(type(layer).__name__)}(_\d+)?", layer.name)
     return [
         f"{field}={value!r} becomes {other!r}"
         for field, (value, other) in pairs.items()
-        if value != other and not (field == "name" and automatic)
+        if value != other and not (field == "name" and _automatic(layer))
     ]
+
+
+def _automatic(layer: Any) -> bool:
+    """Whether the layer's name is one that Keras gives, which is another each time."""
+    return bool(re.fullmatch(rf"{snake_case(type(layer).__name__)}(_\d+)?", layer.name))
 
 
 def compare_weights(layer: Any, back: Any, found: Changes, seen: set[int]) -> None:
