@@ -70,6 +70,15 @@ def double_precision() -> AbstractContextManager[Any]:
     return nullcontext()
 
 
+def unchanged_generator() -> AbstractContextManager[Any]:
+    """A context after which the backend's own global generator is where it was: PyTorch has one."""
+    if name() == "torch":
+        import torch
+
+        return torch.random.fork_rng()
+    return nullcontext()
+
+
 def snapshot(variable: Any) -> Any:
     """The variable's value, which a later assignment does not change: a copy where need be."""
     return variable.value if name() == "jax" else keras.ops.copy(variable.value)

@@ -1,51 +1,61 @@
-"""Serialized objects, judged by what a file would say of them."""
+"""Config trees: the dicts and lists that Keras writes of an object, walked and judged in one place."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 
-LAMBDA = "a lambda: safe loading refuses it; write a registered class or function"
-UNREGISTERED = "is not registered: decorate it with @keras.saving.register_keras_serializable()"
+#: Dicts and lists within each other that a config has at most: two thirds of what the recursion of
+#: Keras's readers can take, and far more than models and wrappers need.
+DEEPEST = 100
+
+
+def children(node: Any) -> list[Any]:
+    """The dicts, lists and tuples directly in a config."""
+    values = node.values() if isinstance(node, dict) else node
+    inside = values if isinstance(node, (dict, list, tuple)) else ()
+    return [value for value in inside if isinstance(value, (dict, list, tuple))]
+
+
+def is_too_deep(config: Any) -> bool:
+    """Whether a config is deeper than any object's is, and than the stack that reads it."""
+    level = [config]
+    for _ in range(DEEPEST):
+        level = [child for node in level for child in children(node)]
+    return bool(level)
+
+
+def nodes(config: Any) -> Iterator[dict[str, Any]]:
+    """Every dict in a config, outermost first."""
+    if isinstance(config, dict):
+        yield config
+    for child in children(config):
+        yield from nodes(child)
+
+
+def is_object(node: Any) -> bool:
+    """Whether a dict is the config of an object or function, as Keras writes one."""
+    return isinstance(node, dict) and {"class_name", "config"} <= node.keys()
 
 
 def outermost(config: Any) -> Iterator[dict[str, Any]]:
-    """The configs of objects in dicts and lists, but not those within them."""
-    if isinstance(config, dict) and {"class_name", "config"} <= config.keys():
+    """The configs of objects in a config, but not those within them."""
+    if is_object(config):
         yield config
-    elif isinstance(config, (dict, list, tuple)):
-        for value in config.values() if isinstance(config, dict) else config:
-            yield from outermost(value)
+        return
+    for child in children(config):
+        yield from outermost(child)
 
 
-def node_problem(node: dict[str, Any]) -> str:
-    """Why an object would not come back from its config, or ""."""
-    inner = node["config"]
-    if node["class_name"] == "__lambda__":
-        return LAMBDA
-    is_function = node["class_name"] == "function"
-    name = inner if is_function else node.get("registered_name")
-    is_keras = (node.get("module") or "").split(".")[0] == "keras" or (
-        is_function and any(hasattr(place, str(name)) for place in (keras.losses, keras.metrics))
-    )
-    if not is_keras and keras.saving.get_registered_object(name) is None:
-        return f"{'function' if is_function else 'class'} {name} {UNREGISTERED}"
-    if is_function:
-        return ""
-    for part in outermost(list(inner.values()) if isinstance(inner, dict) else None):
-        if problem := node_problem(part):
-            return problem
-    try:
-        keras.saving.deserialize_keras_object(json.loads(json.dumps(node)))
-    except Exception as error:
-        return f"it does not come back from its config: {first_line(error)}"
-    return ""
+def names(node: dict[str, Any]) -> list[str]:
+    """The names by which Keras looks an object's class up, the registered one first."""
+    given = (node.get(key) for key in ("registered_name", "class_name"))
+    return [name for name in given if isinstance(name, str)]
 
 
-def first_line(error: Exception) -> str:
-    """The error's message, short."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+def registered(node: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+    """The registered class or function of an object's config, or None."""
+    found = (keras.saving.get_registered_object(name, custom_objects) for name in names(node))
+    return next(filter(None, found), None)

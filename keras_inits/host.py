@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import keras
+import numpy as np
+
+from keras_inits import backend
+
+T = TypeVar("T")
 
 
 def is_keras(thing: Any) -> bool:
@@ -79,3 +87,38 @@ def _with_whole_bias(original: Any) -> Any:
 
     build.gate_biases = True  # type: ignore[attr-defined]
     return build
+
+
+@contextmanager
+def _unchanged_random() -> Iterator[None]:
+    """Put back Python's, NumPy's and PyTorch's generators; Keras takes its seeds from Python's."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with backend.unchanged_generator():
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+def in_fresh_state(function: Callable[[], T]) -> T:
+    """What the function returns, of which no trace is left in Keras's global state.
+
+    Keras counts the names that it gives, and draws from a global seed generator. Both are kept per
+    thread (3.10 to 3.15, undocumented), so the function runs in a thread of its own, with the
+    custom objects, dtype policy and distribution of the caller's. There is no public way to read
+    the first, but a scope remembers in `backup` what it stands in.
+    """
+    with keras.saving.custom_object_scope({}) as scope:
+        custom_objects = scope.backup
+    policy, distribution = keras.config.dtype_policy(), keras.distribution.distribution()
+
+    def run() -> T:
+        keras.config.set_dtype_policy(policy)
+        if distribution is not None:
+            keras.distribution.set_distribution(distribution)
+        with keras.saving.custom_object_scope(custom_objects), _unchanged_random():
+            return function()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(run).result()

@@ -11,12 +11,11 @@ from typing import Any, TypeVar
 
 import keras
 
-from keras_inits import checks
+from keras_inits import checks, configs
 from keras_inits.base import Scheme
 
 PACKAGE = "keras_inits"
 RESERVED = (PACKAGE, "keras1", "keras2")
-_DEEPEST = 64  # levels of a config: a dozen wrappers around one another
 
 C = TypeVar("C", bound=type)
 
@@ -183,15 +182,9 @@ def get(identifier: Any) -> Any:
 
 def _check_config(config: dict[str, Any]) -> None:
     """An initializer's config and not another object's, nested no deeper than wrappers are."""
-    level: list[Any] = [config]
-    for _ in range(_DEEPEST):
-        level = [v for node in level for v in (node.values() if isinstance(node, dict) else node)]
-        level = [value for value in level if isinstance(value, (dict, list, tuple))]
-    if level:
-        raise ValueError(f"get: identifier must be a config at most {_DEEPEST} levels deep")
-    given = (config.get(key) for key in ("registered_name", "class_name"))
-    names: list[str] = [name for name in given if isinstance(name, str)]
-    found = next(filter(None, map(keras.saving.get_registered_object, names)), None)
+    if configs.is_too_deep(config):
+        raise ValueError(f"get: identifier must be a config at most {configs.DEEPEST} levels deep")
+    names, found = configs.names(config), configs.registered(config)
     if found is None:
         found = vars(keras.initializers).get(names[-1]) if names else None
     special = ("function", "__")  # Keras's marks of what is no class

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from conftest import python
 
-from keras_inits import compare
+from keras_inits import comparison
 from keras_inits.cli import main
-from keras_inits.compare import reload, run
-from keras_inits.compare.training import Trainer, build
+from keras_inits.comparison import reload, run
+from keras_inits.comparison.training import Trainer, build
+from keras_inits.models.saving import process
 from keras_inits.registry import CATALOGUE
 
 
@@ -58,14 +59,14 @@ def test_compare_trains_saves_reloads_and_draws(tmp_path, capsys):
     assert he["loss"][2] < he["loss"][0]
 
     loaded = keras.saving.load_model(out / "shallow" / "he_normal.keras")
-    data = compare.load_digits(0)
+    data = comparison.load_digits(0)
     share = (np.asarray(loaded.predict_on_batch(data.x_val)).argmax(axis=1) == data.y_val).mean()
     assert share == he["accuracy"][2]  # what is saved is the trained model
 
 
 def test_training_depends_on_the_seed_alone(tiny):
-    data = compare.load_npz(tiny, 0)
-    scheme, other = compare.candidates(["he_normal", "orthogonal"])
+    data = comparison.load_npz(tiny, 0)
+    scheme, other = comparison.candidates(["he_normal", "orthogonal"])
 
     def train(trainer, seed, scheme=scheme):
         model = run.start("shallow", scheme, data, seed)
@@ -86,8 +87,8 @@ def test_training_depends_on_the_seed_alone(tiny):
 
 
 def test_every_layer_draws_its_own(tiny):
-    data = compare.load_npz(tiny, 0)
-    (scheme,) = compare.candidates(["msra"])
+    data = comparison.load_npz(tiny, 0)
+    (scheme,) = comparison.candidates(["msra"])
     kernels = [
         weight for weight in run.start("deep", scheme, data, 0).get_weights() if weight.ndim == 2
     ]
@@ -96,8 +97,8 @@ def test_every_layer_draws_its_own(tiny):
 
 
 def test_data_normal_takes_the_first_layer_from_the_data(tiny):
-    data = compare.load_npz(tiny, 0)
-    (scheme,) = compare.candidates(["data_normal"])
+    data = comparison.load_npz(tiny, 0)
+    (scheme,) = comparison.candidates(["data_normal"])
     layers = run.start("shallow", scheme, data, 0).layers
     first = layers[0].kernel_initializer
     np.testing.assert_allclose(first.mean, data.x_train.mean(axis=0, dtype="float64"), rtol=1e-12)
@@ -107,12 +108,12 @@ def test_data_normal_takes_the_first_layer_from_the_data(tiny):
 
 
 def test_every_documented_scheme_is_compared_by_default():
-    assert [candidate.name for candidate in compare.candidates()] == list(compare.DEFAULT)
+    assert [candidate.name for candidate in comparison.candidates()] == list(comparison.DEFAULT)
 
 
 @pytest.mark.once
 def test_data_is_split_shuffled_and_scaled(tiny):
-    data = compare.load_npz(tiny, 3)
+    data = comparison.load_npz(tiny, 3)
     assert (data.x_train.shape, data.x_val.shape, data.classes) == ((96, 8), (24, 8), 3)
     assert np.abs(np.concatenate([data.x_train, data.x_val])).max() == 1
     with np.load(tiny) as archive:
@@ -123,8 +124,8 @@ def test_data_is_split_shuffled_and_scaled(tiny):
     labels = [rows.pop(row.tobytes()) for row in [*data.x_train, *data.x_val]]
     assert not rows
     assert ["abc"[number] for number in [*data.y_train, *data.y_val]] == labels
-    assert (compare.load_npz(tiny, 3).x_val == data.x_val).all()
-    assert (compare.load_npz(tiny, 4).x_val != data.x_val).any()
+    assert (comparison.load_npz(tiny, 3).x_val == data.x_val).all()
+    assert (comparison.load_npz(tiny, 4).x_val != data.x_val).any()
 
 
 def test_a_model_that_reloads_otherwise_fails(tiny, tmp_path, capsys, monkeypatch):
@@ -144,7 +145,7 @@ def test_a_model_that_reloads_otherwise_fails(tiny, tmp_path, capsys, monkeypatc
 
 @pytest.mark.once
 def test_a_reload_that_crashes_fails(monkeypatch):
-    monkeypatch.setattr(reload, "_PROGRAM", "raise SystemExit('no such luck')")
+    monkeypatch.setattr(process, "PROGRAM", "raise SystemExit('no such luck')")
     with pytest.raises(RuntimeError, match="another process failed: no such luck"):
         reload.predict_elsewhere([], np.zeros((1, 1)))
 
@@ -175,7 +176,7 @@ def fails(capsys, monkeypatch):
     def train(*arguments, **keywords):
         raise AssertionError("training began")
 
-    monkeypatch.setattr(compare, "compare", train)
+    monkeypatch.setattr(comparison, "compare_networks", train)
 
     def check(*arguments):
         assert main(list(map(str, arguments))) == 2
@@ -263,7 +264,7 @@ def test_interrupting_is_no_traceback(tiny, tmp_path, capsys, monkeypatch):
     def interrupted(*arguments, **keywords):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(compare, "compare", interrupted)
+    monkeypatch.setattr(comparison, "compare_networks", interrupted)
     assert main(["compare", "--data", str(tiny), "--out", str(tmp_path)]) == 130
     assert capsys.readouterr().err.strip() == "keras-inits: interrupted"
 
@@ -333,7 +334,7 @@ def test_importing_needs_no_optional_package():
 import sys
 sys.modules |= dict.fromkeys(["click", "matplotlib", "sklearn", "scipy.stats"])
 import keras_inits.cli
-import keras_inits.compare
+import keras_inits.comparison
 import keras_inits.plots
 assert keras_inits.cli.main(["list"]) == 2
 try:

@@ -92,7 +92,7 @@ def test_the_examples_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.Monk
 
 def _modules() -> list[str]:
     found = pkgutil.walk_packages(ki.__path__, "keras_inits.")
-    return [m.name for m in found if m.name.split(".")[1] not in ("cli", "commands", "plots", "compare")]  # fmt: skip
+    return [m.name for m in found if m.name.split(".")[1] not in ("cli", "commands", "plots", "comparison")]  # fmt: skip
 
 
 @pytest.mark.parametrize("module", _modules())

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import types
+import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
-from keras_inits.base import signature_names
-from keras_inits.configs import (
-    LAMBDA,
-    UNREGISTERED,
-    first_line,
-    node_problem,
-    outermost,
-)
-from keras_inits.models.variables.origin import sublayers
-from keras_inits.reports.report import Problem, Report
+from keras_inits import checks, host
+from keras_inits.models.saving import process
+from keras_inits.models.saving.compiled import compiled_faults
+from keras_inits.models.saving.copies import first_line, size_problem
+from keras_inits.models.saving.faults import Faults, faults
+from keras_inits.models.saving.trees import arguments, children
+from keras_inits.reports.report import Counts, Problem, Report
 
-#: Characters of JSON beyond which a config holds data that belongs with the weights.
-LARGEST_CONFIG = 50_000
+#: How far predictions may be apart, relative to the largest: a sum's order may change.
+TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
 class Saved:
-    """One object that a file holds a config of; `problem` is empty where it comes back."""
+    """One object that a file says something of; `problem` is empty where it comes back.
+
+    `path` is that of the layer, `argument` what of it the object is ("" for the layer itself), and
+    `kind` its class or the function's name.
+    """
 
     path: str
     argument: str
@@ -40,7 +41,13 @@ class Saved:
 class Reloadability(Report):
     """What a file of the model would hold, and in `problems` what of it would not come back."""
 
-    title = "Reloadability"
+    title: ClassVar = "Reloadability"
+    panels: ClassVar = Counts("kind", "problem", "come back", "do not")
+
+    def __init__(
+        self, rows: Iterable[Saved], problems: Iterable[Problem | tuple[str, str]] = ()
+    ) -> None:
+        super().__init__(rows, problems)
 
     @property
     def ok(self) -> bool:
@@ -48,26 +55,69 @@ class Reloadability(Report):
         return not self.problems
 
 
-def check_reloadable(model: keras.Model) -> Reloadability:
-    """Which layers, initializers, activations and the like will not come back after saving.
+def check_reloadable(
+    model: keras.Model, x: Any = None, *, imports: Sequence[str] = ()
+) -> Reloadability:
+    """Find out what of a model will not come back after saving, by doing it.
 
-    Found are classes that are not registered, plain functions and lambdas, closures over arrays,
-    configs that are not JSON, fail in `from_config` or come back different, and configs of more
-    than 50 000 characters, which hold arrays; of a compiled model also its optimizer, loss and
-    metrics. Nothing is written and the model stays as it is.
+    The model is made once more from its config, as `keras.saving.load_model` does it, and compared:
+    classes, configs, the shapes of the weights, and in classes that are not Keras's also the values
+    that the constructor kept. So a class or function that is not registered is found, a constructor
+    that does not take what `get_config` says, an argument that `get_config` forgets, a layer that
+    is not deserialized, a lambda, a closure over an array; and configs of more than 50 000
+    characters, which hold arrays. Of compiled models the optimizer, loss and metrics are looked at
+    too. With `x`, the model is also saved to a temporary file, a new process loads it, and the
+    predictions are compared.
 
-    Raises TypeError for what is not a Keras model or layer.
+    Keras finds classes in a file by their registered names; it imports no module for them but those
+    of its own packages (keras_hub for one). A registered class therefore comes back once the module
+    that registers it is imported, and one registered in `__main__` in that script alone.
 
-    >>> check_reloadable(keras.Sequential([keras.layers.Dense(2)])).ok
-    True
+    The model, its seeds and Keras's counters of names stay as they are, and no file is left. A
+    second model, and with `x` a third in the other process, needs memory for the time.
+
+    Args:
+        model: A Keras model, or a layer where `x` is None.
+        x: Input for a prediction: an array, or a list, tuple or dict of arrays, as the model takes
+            it. The model must be built.
+        imports: Modules that the new process imports before it loads the model, beside
+            `keras_inits`: those that register your classes.
+
+    Returns:
+        A report with a row for every layer, initializer, activation and the like; `ok` says whether
+        all of them come back, `problems` which do not and why. Predictions count as the same where
+        they differ by no more than 1e-6 of the largest (or one rounding of a narrower dtype).
+
+    Raises:
+        TypeError: `model` is not a Keras model or layer, or `imports` not a list of names.
+        ValueError: `x` is given for a model that is not built or does not take it.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> check_reloadable(model).ok
+        True
     """
+    expected = None
     if not isinstance(model, keras.layers.Layer):
         raise TypeError(
             f"check_reloadable: model must be a Keras model, got {type(model).__name__}"
         )
-    rows = list(_visit(model, model.name, set(), whole=True))
-    if getattr(model, "compiled", False):
-        rows += _compiled(model)
+    if isinstance(imports, str) or not all(isinstance(name, str) for name in imports):
+        wanted = "a list of names of modules"
+        raise checks.type_error("check_reloadable", "imports", wanted, imports)
+    if x is not None:
+        x, expected = _prediction(model, x)
+    rows = host.in_fresh_state(lambda: _rows(model))
+    if x is not None:
+        reason = _file_problem(model, x, expected, imports)
+        if "Could not locate" in reason and (
+            modules := _modules(model, set(), set()) - set(imports)
+        ):
+            reason += (
+                f" Name in imports the modules of the model's classes: {', '.join(sorted(modules))}"
+            )
+            reason += " (no process but this one has __main__)" * ("__main__" in modules)
+        rows.append(Saved(model.name, "file", "predictions", reason))
     problems = [Problem(_where(row), row.problem) for row in rows if row.problem]
     return Reloadability(rows, problems)
 
@@ -76,152 +126,101 @@ def _where(row: Saved) -> str:
     return f"{row.path}/{row.argument}" if row.argument else row.path
 
 
-def _visit(layer: keras.Layer, path: str, seen: set[int], whole: bool = False) -> Iterator[Saved]:
+def _rows(model: keras.layers.Layer) -> list[Saved]:
+    # A file holds each layer's dtype policy, or should; the global one is not in it.
+    keras.config.set_dtype_policy(keras.config.floatx())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of lambdas and the like, which the rows tell
+        return list(_visit(model, model.name, faults(model), set()))
+
+
+def _visit(layer: keras.layers.Layer, path: str, found: Faults, seen: set[int]) -> Iterator[Saved]:
     if id(layer) in seen:
         return
     seen.add(id(layer))
-    # A Sequential's own functional model has the same layers once more.
-    hidden = getattr(layer, "_functional", None)
-    inside = [x for x in [*getattr(layer, "layers", ()), *sublayers(layer)] if x is not hidden]
+    yield Saved(path, "", type(layer).__name__, found.get((id(layer), ""), ""))
+    for argument, value in arguments(layer):
+        reason = found.get((id(layer), argument), "")
+        if id(value) not in seen:
+            kind = getattr(value, "__name__", type(value).__name__)
+            yield Saved(path, argument, kind, reason or size_problem(value))
+        seen.add(id(value))
+    if getattr(layer, "compiled", False):
+        for argument, kind, reason in compiled_faults(layer):
+            yield Saved(path, argument, kind, reason)
+    for child in children(layer):
+        yield from _visit(child, f"{path}/{child.name}", found, seen)
+
+
+def _modules(layer: keras.layers.Layer, found: set[str], seen: set[int]) -> set[str]:
+    """The modules of the classes and functions that are neither Keras's nor ours."""
+    if id(layer) not in seen:
+        seen.add(id(layer))
+        kept = [value for _, value in arguments(layer)]
+        kinds = [x if hasattr(x, "__name__") else type(x) for x in (layer, *kept)]
+        found |= {
+            kind.__module__
+            for kind in kinds
+            if kind.__module__.split(".")[0] not in ("keras", "keras_inits")
+        }
+        for child in children(layer):
+            _modules(child, found, seen)
+    return found
+
+
+def _prediction(model: Any, x: Any) -> tuple[Any, list[np.ndarray]]:
+    """The input as arrays, and the outputs for it; neither states nor seeds move on."""
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"check_reloadable: model must be a keras.Model to be saved, got {type(model).__name__}"
+        )
+    if not model.built:
+        raise ValueError(
+            "check_reloadable: model must be built to predict on x, got one that is not"
+        )
     try:
-        # That of Keras's model or wrapper is made of what is inside, which says it itself.
-        inner = inside and not whole and _is_keras(type(layer))
-        config = dict.fromkeys(signature_names(type(layer))) if inner else layer.get_config()
+        x = keras.tree.map_structure(_array, x)
+        trainable, rest = model.trainable_variables, model.non_trainable_variables
+        values = [[variable.value for variable in group] for group in (trainable, rest)]
+        outputs, _ = model.stateless_call(*values, x)
     except Exception as error:
-        config = dict.fromkeys(signature_names(type(layer)))
-        failure = f"its get_config fails: {first_line(error)}"
-    else:
-        failure = _layer_problem(layer, config, inside)
-    rows = list(_arguments(layer, config, path, seen))
-    for child in inside:
-        rows += _visit(child, f"{path}/{child.name}", seen)
-    if any(row.problem for row in rows):
-        failure = ""  # what it is made of says why
-    yield Saved(path, "", type(layer).__name__, _class_problem(layer) or failure)
-    yield from rows
+        raise ValueError(
+            f"check_reloadable: x must be an input of the model, got {first_line(error)}"
+        ) from error
+    return x, [keras.ops.convert_to_numpy(output) for output in keras.tree.flatten(outputs)]
 
 
-def _compiled(model: keras.Model) -> Iterator[Saved]:
-    """The optimizer, loss and metrics, judged by what the file would say of them."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            config = model.get_compile_config()
-    except Exception as error:
-        yield Saved(model.name, "compile", "", f"its config cannot be saved: {first_line(error)}")
-        return
-    for argument in ("optimizer", "loss", "metrics", "weighted_metrics"):
-        for node in outermost(config.get(argument)):
-            inner = node["config"]
-            name = inner if isinstance(inner, str) else node["class_name"]
-            yield Saved(model.name, argument, name, node_problem(node))
+def _array(leaf: Any) -> Any:
+    return keras.ops.convert_to_numpy(leaf) if keras.ops.is_tensor(leaf) else np.asarray(leaf)
 
 
-def _arguments(
-    layer: keras.Layer, config: dict[str, Any], path: str, seen: set[int]
-) -> Iterator[Saved]:
-    for argument in config:
-        value = getattr(layer, argument, None)
-        plain = value is None or isinstance(value, (str, keras.layers.Layer, keras.DTypePolicy))
-        if not plain and id(value) not in seen and _is_saved_by_config(value):
-            seen.add(id(value))
-            yield Saved(path, argument, _name(value), _problem(value))
+def _file_problem(model: Any, x: Any, expected: Any, imports: Sequence[str]) -> str:
+    """What is wrong with the file of the model, or with what a new process computes with it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        try:
+            host.in_fresh_state(lambda: model.save(path))
+        except Exception as error:
+            return f"it cannot be saved: {first_line(error)}"
+        try:
+            (found,) = process.predictions([path], x, imports)
+        except RuntimeError as error:
+            return f"in a new process, {error}"
+    if [array.shape for array in found] != [array.shape for array in expected]:
+        return "a new process predicts outputs of other shapes"
+    apart = max(map(_distance, found, expected), default=0.0)
+    return f"a new process predicts otherwise, by {apart:.2g} of the largest" if apart else ""
 
 
-def _is_saved_by_config(value: Any) -> bool:
-    return callable(value) and (hasattr(value, "get_config") or hasattr(value, "__name__"))
-
-
-def _name(value: Any) -> str:
-    return getattr(value, "__name__", type(value).__name__)
-
-
-def _problem(value: Any) -> str:
-    if isinstance(value, types.FunctionType):
-        return _function_problem(value)
-    if not hasattr(value, "get_config"):
-        return "" if _is_keras(value) else f"{_name(value)} has no get_config"
-    return _class_problem(value) or _config_problem(value)
-
-
-def _class_problem(thing: Any) -> str:
-    cls = type(thing)
-    if _is_keras(cls) or _is_registered(cls):
-        return ""
-    return f"class {cls.__name__} {UNREGISTERED}, or pass it in custom_objects when loading"
-
-
-def _is_keras(thing: Any) -> bool:
-    return getattr(thing, "__module__", "").split(".")[0] == "keras"
-
-
-def _is_registered(thing: Any) -> bool:
-    name = keras.saving.get_registered_name(thing)
-    return keras.saving.get_registered_object(name) is thing
-
-
-def _function_problem(function: types.FunctionType) -> str:
-    arrays = [
-        cell.cell_contents
-        for cell in function.__closure__ or ()
-        if isinstance(cell.cell_contents, np.ndarray) or keras.ops.is_tensor(cell.cell_contents)
-    ]
-    if arrays:
-        shape = tuple(arrays[0].shape)
-        return f"a closure over an array of shape {shape}: use keras_inits.FromArray"
-    if function.__name__ == "<lambda>":
-        return LAMBDA
-    if _is_registered(function) or _is_keras(function):
-        return ""
-    return f"function {function.__name__} {UNREGISTERED}"
-
-
-def _config_problem(thing: Any) -> str:
-    try:
-        text = json.dumps(keras.saving.serialize_keras_object(thing))
-    except Exception as error:
-        return f"its config is not JSON: {first_line(error)}"
-    if len(text) > LARGEST_CONFIG:
-        return f"its config has {len(text)} characters: arrays belong with the weights (FromArray)"
-    try:
-        back = keras.saving.deserialize_keras_object(json.loads(text))
-    except Exception as error:
-        return f"it does not come back from its config: {first_line(error)}"
-    if type(back) is not type(thing):
-        return f"it comes back as {type(back).__name__}"
-    try:
-        again = json.dumps(keras.saving.serialize_keras_object(back))
-    except Exception as error:
-        return f"what comes back cannot be saved again: {first_line(error)}"
-    lost = _lost_arguments(thing, back)
-    if again != text or lost:
-        return f"it comes back different{': ' + lost if lost else ''}"
-    return ""
-
-
-def _lost_arguments(thing: Any, back: Any) -> str:
-    """Numbers that the object keeps and that its config forgets."""
-    changed = [
-        f"{name}={value!r} becomes {getattr(back, name, None)!r}"
-        for name, value in vars(thing).items()
-        if not name.startswith("_")
-        and name != "seed"  # Keras draws one for an object that was given none
-        and isinstance(value, (bool, int, float, str))
-        and getattr(back, name, None) != value
-    ]
-    return ", ".join(changed)
-
-
-def _layer_problem(layer: keras.Layer, config: dict[str, Any], inside: list[Any]) -> str:
-    """A layer of one's own, without layers inside, is made once more from its config."""
-    if inside or _is_keras(type(layer)):
-        return ""
-    try:
-        saved = json.dumps(keras.saving.serialize_keras_object(layer)["config"])
-    except Exception as error:
-        return f"its config is not JSON: {first_line(error)}"
-    try:
-        back = type(layer).from_config(json.loads(saved))
-    except Exception as error:
-        return f"it does not come back from its config: {first_line(error)}"
-    return "" if back.get_config().keys() == config.keys() else "it comes back different"
+def _distance(found: np.ndarray, expected: np.ndarray) -> float:
+    """How far apart two outputs are, relative to the largest value; 0 where they count as equal."""
+    if found.dtype.kind in "OSU" or expected.dtype.kind in "OSU":
+        return 0.0 if np.array_equal(found, expected) else np.inf
+    narrow = keras.backend.standardize_dtype(expected.dtype) in ("float16", "bfloat16")
+    tolerance = 2.0**-7 if narrow else TOLERANCE
+    wide = np.complex128 if expected.dtype.kind == "c" else np.float64
+    a, b = found.astype(wide), expected.astype(wide)
+    apart = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+    largest = np.max(np.abs(b[np.isfinite(b)]), initial=np.finfo("float64").tiny)
+    distance = float(np.max(np.nan_to_num(apart, nan=np.inf), initial=0.0)) / largest
+    return distance if distance > tolerance else 0.0

@@ -4,8 +4,8 @@ Figures are made without pyplot: none is shown by itself and no backend is chose
 (`%matplotlib inline`) the figure on a cell's last line appears; `figure.savefig(path)` writes it.
 """
 
+from keras_inits.comparison.curves import learning_curves
 from keras_inits.plots.densities import exact_density, histograms
-from keras_inits.plots.learning import learning_curves
-from keras_inits.plots.reports import report_figure
+from keras_inits.reports.figure import report_figure
 
 __all__ = ["exact_density", "histograms", "learning_curves", "report_figure"]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from keras_inits.plots.style import BLUE, SKY, VERMILLION, new_figure, subtitle
 from keras_inits.registry import CATALOGUE, get
+from keras_inits.reports.style import BLUE, SKY, VERMILLION, new_figure, subtitle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

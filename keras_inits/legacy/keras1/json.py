@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_inits import checks
-from keras_inits.legacy.keras2.initializers import is_too_deep
+from keras_inits.configs import is_too_deep
 
 _MODELS = ("Sequential", "Model")
 EXPECTED = "the JSON of a Keras 1 model"

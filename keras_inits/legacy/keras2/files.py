@@ -14,7 +14,8 @@ from typing import Any
 
 import keras
 
-from keras_inits.legacy.keras2.initializers import DEEPEST, children, era_of, is_too_deep
+from keras_inits.configs import DEEPEST, is_too_deep, nodes, registered
+from keras_inits.legacy.keras2.initializers import era_of
 from keras_inits.legacy.keras2.layers import upgrade_model
 
 _OWNER = "legacy_load_model"
@@ -129,16 +130,8 @@ def _text(value: Any) -> Any:
     return value.decode("utf-8") if isinstance(value, bytes) else value
 
 
-def _nodes(config: Any) -> Iterator[dict[str, Any]]:
-    """Every dict in a config, outermost first."""
-    if isinstance(config, dict):
-        yield config
-    for child in children(config):
-        yield from _nodes(child)
-
-
 def _refuse_code(path: Path, config: Any) -> None:
-    for node in _nodes(config):
+    for node in nodes(config):
         if node.get("class_name") in ("Lambda", "__lambda__"):
             raise ValueError(
                 f"{_OWNER}: {path.name} must hold no code, got a {node['class_name']}; pass "
@@ -164,7 +157,7 @@ def _check_classes(config: dict[str, Any], custom_objects: dict[str, Any]) -> No
                 f"{_OWNER}: custom_objects must have the class {layer['class_name']!r} of layer "
                 f"{name!r}, which Keras 3 does not have"
             )
-        for node in _nodes(layer):
+        for node in nodes(layer):
             for key, value in node.items():
                 if key.endswith("_initializer") and not _known(value, custom_objects):
                     raise ValueError(
@@ -177,11 +170,7 @@ def _known(node: Any, custom_objects: dict[str, Any]) -> bool:
     """Whether a config is Keras's or ours, or its class is registered."""
     if not isinstance(node, dict) or "class_name" not in node or node.get("module") is not None:
         return True
-    names = (node.get("registered_name"), node["class_name"])
-    return any(
-        isinstance(name, str) and keras.saving.get_registered_object(name, custom_objects)
-        for name in names
-    )
+    return registered(node, custom_objects) is not None
 
 
 def _build(

@@ -12,8 +12,6 @@ from keras_inits.schemes.variance_scaling import TRUNCATED_STDDEV
 #: "keras2.0" is Keras 2.0.0 to 2.1.6 (on TensorFlow), "keras2" 2.2.0 to 2.3.1 and tf.keras 2.x,
 #: "tf1" tf.keras 1.x, which has the laws of "keras2" and writes a `dtype` into every config.
 ERAS = ("keras1", "keras2.0", "keras2", "tf1")
-#: Dicts and lists within each other that the config of a model has at most.
-DEEPEST = 100
 
 # The normal laws by fans, which were cut at two sigma, and what they are a VarianceScaling of.
 _CUT = {
@@ -132,17 +130,3 @@ def era_of(version: str) -> str:
     if number[0] == "2":
         return "keras2.0" if "tf" not in version and number[1:2] in (["0"], ["1"]) else "keras2"
     return "keras3" if re.fullmatch(r"[3-9]|[1-9][0-9]+", number[0]) else "keras1"
-
-
-def is_too_deep(config: Any) -> bool:
-    """Whether a config is deeper than a model's can be, and than the stack that reads it."""
-    level = [config]
-    for _ in range(DEEPEST):
-        level = [child for node in level for child in children(node)]
-    return bool(level)
-
-
-def children(node: Any) -> list[Any]:
-    """The dicts and lists directly in a config."""
-    values = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    return [value for value in values if isinstance(value, (dict, list))]

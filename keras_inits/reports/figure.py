@@ -1,4 +1,4 @@
-"""Reports on models: what was, or was expected, against what is, row by row."""
+"""The figure of a report: what was, or was expected, against what is, row by row."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from keras_inits.plots.style import BLUE, MUTED, VERMILLION, new_figure, subtitle
+from keras_inits.reports.report import Counts, Panel, Report
+from keras_inits.reports.style import BLUE, MUTED, VERMILLION, new_figure, subtitle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,24 +17,27 @@ if TYPE_CHECKING:
 _NAMED = 60  # more rows than this are numbered
 
 
-def report_figure(report: Any) -> Figure:
+def report_figure(report: Report) -> Figure:
     """The two values that each of the report's panels compares, a line a row, the first on top.
 
     Rows without values, or with zeros alone where the scale is logarithmic, are left out. A report
-    without panels shows how many of its rows have a problem, kind by kind.
+    of `Counts` shows how many of its rows fail, kind by kind.
 
     Raises ValueError for a report in which nothing can be drawn.
     """
-    if not report.panels:
-        return _counts(report)
-    rows = [row for row in report.rows if any(_values(row, panel) for panel in report.panels)]
+    panels = report.panels
+    if isinstance(panels, Counts):
+        return _counts(report, panels)
+    if not panels:
+        raise ValueError(f"{type(report).__name__}: panels must say what to plot, got none")
+    rows = [row for row in report.rows if any(_values(row, panel) for panel in panels)]
     if not rows:
         raise ValueError(f"{type(report).__name__}: rows must have numbers to plot, got none")
     named = len(rows) <= _NAMED
 
     def draw(figure: Any) -> None:
-        grid = figure.subplots(1, len(report.panels), sharey=True, squeeze=False)[0]
-        for axes, panel in zip(grid, report.panels, strict=True):
+        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, panel in zip(grid, panels, strict=True):
             axes.set_title(panel.title, pad=20)
             subtitle(axes, f"○ {panel.before}   ● {panel.after}")
             _dumbbells(axes, panel, rows)
@@ -45,10 +49,10 @@ def report_figure(report: Any) -> Figure:
             grid[0].set_ylabel(f"{len(rows)} rows, in the report's order")
 
     height = 1.2 + (0.2 * len(rows) if named else 6.8)
-    return new_figure(draw, (2.4 if named else 1.0) + 4.2 * len(report.panels), max(2.4, height))
+    return new_figure(draw, (2.4 if named else 1.0) + 4.2 * len(panels), max(2.4, height))
 
 
-def _values(row: Any, panel: Any) -> dict[str, float]:
+def _values(row: Any, panel: Panel) -> dict[str, float]:
     """Those of the panel's fields that the row has and the scale can show."""
     values = {name: getattr(row, name) for name in (panel.first, panel.second)}
     return {
@@ -58,7 +62,7 @@ def _values(row: Any, panel: Any) -> dict[str, float]:
     }
 
 
-def _dumbbells(axes: Axes, panel: Any, rows: Sequence[Any]) -> None:
+def _dumbbells(axes: Axes, panel: Panel, rows: Sequence[Any]) -> None:
     from matplotlib import ticker
 
     values = [_values(row, panel) for row in rows]
@@ -84,22 +88,26 @@ def _short(path: str) -> str:
     return path if len(path) <= 40 else f"…{path[-39:]}"
 
 
-def _counts(report: Any) -> Figure:
-    """Rows by kind, those with a problem apart."""
+def _counts(report: Report, counts: Counts) -> Figure:
+    """Rows by kind, failing ones apart."""
     if not report.rows:
         raise ValueError(f"{type(report).__name__}: rows must not be empty to be plotted")
-    total = Counter(row.kind for row in report.rows)
-    failing = Counter(row.kind for row in report.rows if row.problem)
+    total = Counter(getattr(row, counts.kind) for row in report.rows)
+    failing = Counter(
+        getattr(row, counts.kind) for row in report.rows if getattr(row, counts.failing)
+    )
     kinds = sorted(total, key=lambda kind: (-total[kind], kind))
+    good = [total[kind] - failing[kind] for kind in kinds]
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
         axes.set_title(report.title, pad=20)
-        subtitle(axes, f"{len(report.rows) - failing.total()} come back, {failing.total()} do not")
+        words = f"{sum(good)} {counts.good}, {failing.total()} {counts.bad}"
+        subtitle(axes, words)
         places = range(len(kinds))
-        axes.barh(places, [total[k] - failing[k] for k in kinds], color=BLUE)
-        axes.barh(places, [failing[k] for k in kinds], left=[total[k] - failing[k] for k in kinds],
-                  color=VERMILLION, hatch="//", edgecolor="white")  # fmt: skip
+        axes.barh(places, good, color=BLUE)
+        axes.barh(places, [failing[kind] for kind in kinds], left=good, color=VERMILLION,
+                  hatch="//", edgecolor="white")  # fmt: skip
         axes.set_yticks(places, kinds, parse_math=False)
         axes.invert_yaxis()
         axes.locator_params("x", integer=True)

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.compare.datasets import Dataset
+from keras_inits.comparison.datasets import Dataset
 
 #: Widths of the hidden relu layers; the output layer has one unit per class.
 NETWORKS = {"shallow": (64, 32), "deep": (32,) * 10}

@@ -6,8 +6,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from keras_inits.compare.run import Comparison
-from keras_inits.compare.training import in_words
+from keras_inits.comparison.result import Comparison
+from keras_inits.comparison.training import in_words
 from keras_inits.registry import CATALOGUE
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_inits.compare.run import TARGET, Comparison, Row
-from keras_inits.compare.training import in_words
-from keras_inits.plots.style import MUTED, line_style, new_figure, subtitle
+from keras_inits.comparison.result import TARGET, Comparison, Row
+from keras_inits.comparison.training import in_words
+from keras_inits.reports.style import MUTED, line_style, new_figure, subtitle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,0 +1,35 @@
+"""`keras-inits list`: the catalogue as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from keras_inits.cli import tables
+from keras_inits.cli.console import output
+from keras_inits.registry import CATALOGUE
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table.")
+def list_(as_json: bool) -> None:
+    """Every scheme: its name, law, the strings that layers take, and its source.
+
+    Where a string is also Keras's ("he_normal"), the bare one stays Keras's, and ours is
+    "keras_inits>he_normal". A scheme without strings needs arguments: give layers an object.
+    """
+    if as_json:
+        entries = [
+            {
+                "name": name,
+                "family": entry.family,
+                "law": entry.law,
+                "strings": list(entry.strings),
+                "source": entry.source,
+            }
+            for name, entry in CATALOGUE.items()
+        ]
+        click.echo(json.dumps(entries, indent=1))
+        return
+    output().print(tables.catalogue())

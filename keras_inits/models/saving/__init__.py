@@ -1,0 +1,1 @@
+"""What a file holds of a model: its parts made once more, compared, and loaded by a new process."""

@@ -1,0 +1,40 @@
+"""What a model was compiled with, judged by what its file would say of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from keras_inits.configs import outermost
+from keras_inits.models.saving.copies import NotSavedError, first_line, from_config
+from keras_inits.models.saving.differences import object_differences
+from keras_inits.models.saving.trees import different
+
+
+def compiled_faults(model: Any) -> Iterator[tuple[str, str, str]]:
+    """(argument, name, reason or "") of the optimizer, loss and metrics of a compiled model."""
+    try:
+        config = model.get_compile_config() or {}
+    except Exception as error:
+        yield "compile", "", f"its config cannot be saved: {first_line(error)}"
+        return
+    for argument in ("optimizer", "loss", "metrics", "weighted_metrics"):
+        for node in outermost(config.get(argument)):
+            inner = node["config"]
+            name = inner if isinstance(inner, str) else node["class_name"]
+            given = getattr(model, argument, None) if argument in ("optimizer", "loss") else None
+            yield argument, name, _node_fault(node, given)
+
+
+def _node_fault(node: dict[str, Any], given: Any) -> str:
+    """Why an object would not come back from its config, or different from the one given."""
+    try:
+        back = from_config(json.loads(json.dumps(node)))
+    except NotSavedError as error:
+        return str(error)
+    except Exception as error:
+        return f"its config is not JSON: {first_line(error)}"
+    # Keras may have wrapped what the model was given: only a like object can be compared.
+    changes = object_differences(given, back) if type(given) is type(back) else []
+    return different(changes) if changes else ""
