@@ -1,0 +1,154 @@
+"""Convolutions and pooling that Keras 3 does not run everywhere or pads otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_inits.legacy.keras1.layers.weighted import register
+
+
+def _channels_last(x: Any) -> Any:
+    rank = len(x.shape)
+    return ops.transpose(x, (0, *range(2, rank), 1))
+
+
+def _channels_first(x: Any) -> Any:
+    rank = len(x.shape)
+    return ops.transpose(x, (0, rank - 1, *range(1, rank - 1)))
+
+
+@register
+class Convolution2D(keras.layers.Conv2D):
+    """A Conv2D of "channels_first" that runs on every device; TensorFlow's needs a GPU."""
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        """The convolution, with the channels last in between."""
+        if self.data_format == "channels_last":
+            return super().convolution_op(inputs, kernel)
+        outputs = ops.conv(
+            _channels_last(inputs),
+            kernel,
+            strides=list(self.strides),
+            padding=self.padding,
+            dilation_rate=self.dilation_rate,
+            data_format="channels_last",
+        )
+        return _channels_first(outputs)
+
+
+@register
+class Deconvolution2D(keras.layers.Conv2DTranspose):
+    """A Conv2DTranspose whose output has `size` rows and columns, cut out of the whole one.
+
+    `crop` is what is cut at the start: "valid" nothing, "centre" half of the surplus, or a number
+    for each axis.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        size: Sequence[int] = (1, 1),
+        crop: Any = "valid",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(filters, kernel_size, **kwargs)
+        self.size, self.crop = [int(n) for n in size], crop
+
+    def call(self, inputs: Any) -> Any:
+        first = self.data_format == "channels_first"
+        whole = ops.conv_transpose(
+            _channels_last(inputs) if first else inputs,
+            self.kernel,
+            strides=list(self.strides),
+            padding="valid",
+            data_format="channels_last",
+        )
+        cut: list[slice] = [slice(None)]
+        for axis, size in enumerate(self.size):
+            start = self._start(axis, whole.shape[1 + axis])
+            cut.append(slice(start, start + size))
+        outputs = whole[tuple(cut)]
+        outputs = outputs + self.bias if self.use_bias else outputs
+        outputs = self.activation(outputs) if self.activation is not None else outputs
+        return _channels_first(outputs) if first else outputs
+
+    def _start(self, axis: int, whole: int | None) -> int:
+        surplus = None if whole is None else whole - self.size[axis]
+        if self.crop == "centre" and surplus is not None:
+            start = surplus // 2 if surplus > 0 else 0
+        else:
+            start = 0 if isinstance(self.crop, str) else int(self.crop[axis])
+        if surplus is None or surplus < start:
+            raise ValueError(
+                f"output_shape must be one that the convolution fills, got {self.size} for a "
+                f"whole of {whole} on axis {axis}"
+            )
+        return start
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
+        if self.data_format == "channels_first":
+            return (input_shape[0], self.filters, *self.size)
+        return (input_shape[0], *self.size, self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size, "crop": self.crop}
+
+
+@register
+class SamePooling(keras.layers.Layer):
+    """Max or average pooling that is padded as `same` was with Theano.
+
+    On both sides by the pool's size less one, less two where the size is odd; the padding itself
+    takes no part. The output is cut at its end to the input's size over the stride, rounded up.
+    """
+
+    def __init__(
+        self,
+        mode: str,
+        pool_size: Sequence[int],
+        strides: Sequence[int],
+        data_format: str = "channels_last",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.mode, self.data_format = mode, data_format
+        self.pool_size, self.strides = list(pool_size), list(strides)
+
+    def call(self, inputs: Any) -> Any:
+        first = self.data_format == "channels_first"
+        x = _channels_last(inputs) if first else inputs
+        ends = [-(-n // s) for n, s in zip(ops.shape(x)[1:-1], self.strides, strict=True)]
+        pooled = self._maximum(x) if self.mode == "max" else self._average(x)
+        pooled = pooled[(slice(None), *(slice(0, end) for end in ends))]
+        return _channels_first(pooled) if first else pooled
+
+    def _around(self) -> list[tuple[int, int]]:
+        pads = (n - 2 if n > 2 and n % 2 else n - 1 for n in self.pool_size)
+        return [(0, 0), *((n, n) for n in pads), (0, 0)]
+
+    def _maximum(self, x: Any) -> Any:
+        x = ops.pad(x, self._around(), constant_values=float("-inf"))
+        return ops.max_pool(x, self.pool_size, self.strides, "valid", "channels_last")
+
+    def _average(self, x: Any) -> Any:
+        def total(values: Any) -> Any:
+            values = ops.pad(values, self._around())
+            return ops.average_pool(values, self.pool_size, self.strides, "valid", "channels_last")
+
+        return total(x) / total(ops.ones_like(x))
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
+        start = 2 if self.data_format == "channels_first" else 1
+        shape = list(input_shape)
+        for axis, stride in enumerate(self.strides, start):
+            shape[axis] = None if shape[axis] is None else -(-shape[axis] // stride)
+        return tuple(shape)
+
+    def get_config(self) -> dict[str, Any]:
+        names = ("mode", "pool_size", "strides", "data_format")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
