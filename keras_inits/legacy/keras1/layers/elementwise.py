@@ -65,7 +65,10 @@ class ParametricSoftplus(_Elementwise):
 
 @register
 class SReLU(_Elementwise):
-    """x between two thresholds, beyond each a line with a slope of its own."""
+    """x between two thresholds, beyond each a line with a slope of its own.
+
+    `bounded`, as with Theano: on the left the line rises to the right threshold at most.
+    """
 
     def __init__(
         self,
@@ -74,9 +77,11 @@ class SReLU(_Elementwise):
         t_right_initializer: Any = "glorot_uniform",
         a_right_initializer: Any = "ones",
         shared_axes: Sequence[int] | None = None,
+        bounded: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(shared_axes, **kwargs)
+        self.bounded = bounded
         self._keep(
             t_left_initializer=t_left_initializer,
             a_left_initializer=a_left_initializer,
@@ -96,4 +101,8 @@ class SReLU(_Elementwise):
         width = ops.abs(self.t_right)
         above = inputs - self.t_left
         middle = ops.minimum(ops.relu(above), width) - self.a_left * ops.relu(-above)
+        middle = ops.minimum(middle, width) if self.bounded else middle
         return self.t_left + middle + self.a_right * ops.relu(above - width)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "bounded": self.bounded}

@@ -12,39 +12,70 @@ from keras import ops
 from keras_inits.legacy.keras1.layers.weighted import register
 
 _JOINED = {"sum": ops.add, "ave": ops.add, "mul": ops.multiply, "max": ops.maximum}
-MODES = (*_JOINED, "cos")
+MODES = (*_JOINED, "concat", "cos")
 
 
 @register
 class Merge(keras.layers.Layer):
-    """The sum, mean ("ave"), product, maximum or cosine of the inputs.
+    """The sum, mean ("ave"), product, maximum, concatenation or cosine of the inputs.
 
-    Its mask is where all masks of the inputs hold; Keras 3's Add and the like take any of them.
+    A step is masked where any input's is; with Keras 3's Add and the like, where all inputs' are.
     """
 
-    def __init__(self, mode: str = "sum", dot_axes: Sequence[int] = (1, 1), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        mode: str = "sum",
+        concat_axis: int = -1,
+        dot_axes: Sequence[int] = (1, 1),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
-        self.mode, self.dot_axes = mode, [int(axis) for axis in dot_axes]
-        self._dot = keras.layers.Dot(self.dot_axes)
+        self.mode, self.concat_axis = mode, concat_axis
+        self.dot_axes = [int(axis) for axis in dot_axes]
 
     def call(self, inputs: Any) -> Any:
         if self.mode == "cos":
             return self._cosine(*inputs)
+        if self.mode == "concat":
+            return ops.concatenate(inputs, axis=self.concat_axis)
         joined = reduce(_JOINED[self.mode], inputs)
         return joined / len(inputs) if self.mode == "ave" else joined
 
     def _cosine(self, one: Any, other: Any) -> Any:
-        norms = ops.sqrt(self._dot([one, one]) * self._dot([other, other]))
-        cosine = self._dot([one, other]) / ops.maximum(norms, keras.config.epsilon())
+        norms = ops.sqrt(self._dot(one, one) * self._dot(other, other))
+        cosine = self._dot(one, other) / ops.maximum(norms, keras.config.epsilon())
         return ops.expand_dims(cosine, 1)
 
+    def _dot(self, x: Any, y: Any) -> Any:
+        """The product over one axis of each, sample by sample."""
+        left = [f"x{i}" for i in range(len(x.shape))]
+        right = [f"y{i}" for i in range(len(y.shape))]
+        left[0] = right[0] = "batch"
+        left[self.dot_axes[0]] = right[self.dot_axes[1]] = "summed"
+        letters = {name: chr(ord("a") + i) for i, name in enumerate(dict.fromkeys(left + right))}
+        kept = [name for name in dict.fromkeys(left + right) if name != "summed"]
+        terms = ("".join(letters[name] for name in names) for names in (left, right, kept))
+        product = ops.einsum("{},{}->{}".format(*terms), x, y)
+        return ops.expand_dims(product, 1) if len(kept) == 1 else product
+
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        masks = [mask for mask in previous_mask or () if mask is not None]
-        return reduce(ops.logical_and, masks) if masks and self.mode != "cos" else None
+        masks = previous_mask or []
+        if self.mode == "cos" or all(mask is None for mask in masks):
+            return None
+        if self.mode != "concat":
+            return reduce(ops.logical_and, [mask for mask in masks if mask is not None])
+        whole = [
+            ops.ones_like(x, dtype="bool")
+            if mask is None
+            else ops.logical_and(ops.expand_dims(mask, -1), ops.ones_like(x, dtype="bool"))
+            for x, mask in zip(inputs, masks, strict=True)
+        ]
+        return ops.all(ops.concatenate(whole, axis=self.concat_axis), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "mode": self.mode, "dot_axes": self.dot_axes}
+        names = ("mode", "concat_axis", "dot_axes")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @register

@@ -101,10 +101,11 @@ class Deconvolution2D(keras.layers.Conv2DTranspose):
 
 @register
 class SamePooling(keras.layers.Layer):
-    """Max or average pooling that is padded as `same` was with Theano.
+    """Max or average pooling of `border_mode="same"`; the padding itself takes no part.
 
-    On both sides by the pool's size less one, less two where the size is odd; the padding itself
-    takes no part. The output is cut at its end to the input's size over the stride, rounded up.
+    `theano` pads on both sides by the pool's size less one, or less two where the size is odd, and
+    cuts the end of the output to the input's size over the stride, rounded up. Without it, as with
+    TensorFlow, half of what is missing goes to either side; Keras 3's average on PyTorch counts it.
     """
 
     def __init__(
@@ -113,10 +114,11 @@ class SamePooling(keras.layers.Layer):
         pool_size: Sequence[int],
         strides: Sequence[int],
         data_format: str = "channels_last",
+        theano: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.mode, self.data_format = mode, data_format
+        self.mode, self.data_format, self.theano = mode, data_format, theano
         self.pool_size, self.strides = list(pool_size), list(strides)
 
     def call(self, inputs: Any) -> Any:
@@ -127,20 +129,26 @@ class SamePooling(keras.layers.Layer):
         pooled = pooled[(slice(None), *(slice(0, end) for end in ends))]
         return _channels_first(pooled) if first else pooled
 
-    def _around(self) -> list[tuple[int, int]]:
-        pads = (n - 2 if n > 2 and n % 2 else n - 1 for n in self.pool_size)
-        return [(0, 0), *((n, n) for n in pads), (0, 0)]
+    def _pads(self, sizes: Sequence[int]) -> list[tuple[int, int]]:
+        if self.theano:
+            return [(n, n) for n in (k - 2 if k > 2 and k % 2 else k - 1 for k in self.pool_size)]
+        steps = zip(sizes, self.pool_size, self.strides, strict=True)
+        surplus = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in steps]
+        return [(n // 2, n - n // 2) for n in surplus]
+
+    def _pool(self, function: Any, x: Any, value: float) -> Any:
+        x = ops.pad(x, [(0, 0), *self._pads(ops.shape(x)[1:-1]), (0, 0)], constant_values=value)
+        return function(x, self.pool_size, self.strides, "valid", "channels_last")
 
     def _maximum(self, x: Any) -> Any:
-        x = ops.pad(x, self._around(), constant_values=float("-inf"))
-        return ops.max_pool(x, self.pool_size, self.strides, "valid", "channels_last")
+        return self._pool(ops.max_pool, x, float("-inf"))
 
     def _average(self, x: Any) -> Any:
-        def total(values: Any) -> Any:
-            values = ops.pad(values, self._around())
-            return ops.average_pool(values, self.pool_size, self.strides, "valid", "channels_last")
-
-        return total(x) / total(ops.ones_like(x))
+        if not self.theano and not all(isinstance(n, int) for n in ops.shape(x)[1:-1]):
+            # Sizes that are not known yet, which TensorFlow alone has, and it counts no padding.
+            return ops.average_pool(x, self.pool_size, self.strides, "same", "channels_last")
+        total, counted = (self._pool(ops.average_pool, v, 0.0) for v in (x, ops.ones_like(x)))
+        return total / counted
 
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
         start = 2 if self.data_format == "channels_first" else 1
@@ -150,5 +158,5 @@ class SamePooling(keras.layers.Layer):
         return tuple(shape)
 
     def get_config(self) -> dict[str, Any]:
-        names = ("mode", "pool_size", "strides", "data_format")
+        names = ("mode", "pool_size", "strides", "data_format", "theano")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

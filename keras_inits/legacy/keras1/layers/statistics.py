@@ -82,5 +82,8 @@ class Embedding(keras.layers.Embedding):
         rows = keras.random.dropout(ones, self.dropout, seed=self.seed_generator)
         return found * ops.take(rows, ops.cast(inputs, "int32"), axis=0)
 
+    def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
+        return super().compute_output_spec(inputs)
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dropout": self.dropout, "seed": self.seed}

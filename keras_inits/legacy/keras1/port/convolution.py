@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_inits.legacy.keras1 import layers as own
-from keras_inits.legacy.keras1.port.common import Arrays, Node, Pairs, Port
+from keras_inits.legacy.keras1.port.common import OWNER, Arrays, Node, Pairs, Port
 from keras_inits.legacy.keras1.port.core import with_bias
 
 L = keras.layers
@@ -44,6 +45,14 @@ def _padding(
         return [(size - 1, size - 1) for size in sizes]
     uneven = any(size % 2 == 0 or stride > 1 for size, stride in zip(sizes, strides, strict=True))
     if mode == "same" and node.origin.theano and uneven:
+        if len(sizes) == 3 and node.origin.version < (1, 2, 0):
+            return [((size - 1) // 2, size // 2) for size in sizes]
+        if len(sizes) == 3:
+            warnings.warn(
+                f"{OWNER}: layer {node.name!r} (Convolution3D) is padded as by Theano 0.9 and "
+                "later; earlier ones padded by one less before the volume",
+                stacklevel=2,
+            )
         return [(size // 2, size - 1 - size // 2) for size in sizes]
     if mode not in ("same", "valid"):
         raise ValueError(f"border_mode must be 'valid', 'same' or 'full', got {mode!r}")
@@ -163,8 +172,9 @@ def _pooling(mode: str, rank: int) -> Callable[[Node], Port]:
         steps = node["stride" if rank == 1 else "strides"]
         strides = size if steps is None else _tuple(steps, rank)
         data_format = node.data_format if rank > 1 else "channels_last"
-        if node["border_mode"] == "same" and node.origin.theano:
-            layer = own.SamePooling(mode, size, strides, data_format, **node.base())
+        theano = node.origin.theano
+        if node["border_mode"] == "same" and (theano or mode == "average"):
+            layer = own.SamePooling(mode, size, strides, data_format, theano, **node.base())
         else:
             padding = {"padding": node["border_mode"], "data_format": data_format}
             layer = getattr(L, kind)(size, strides, **padding, **node.base())

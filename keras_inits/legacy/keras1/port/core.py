@@ -141,7 +141,8 @@ def _softplus(node: Node) -> Port:
 def _srelu(node: Node) -> Port:
     names = ["t_left", "a_left", "t_right", "a_right"]
     starts = {f"{name}_initializer": node.named_scheme(f"{name}_init") for name in names}
-    layer = own.SReLU(**starts, shared_axes=_shared_axes(node, "t_left"), **node.base())
+    axes, bounded = _shared_axes(node, "t_left"), node.origin.theano
+    layer = own.SReLU(**starts, shared_axes=axes, bounded=bounded, **node.base())
     return _by_order(node, layer, names)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import keras
@@ -54,7 +55,12 @@ def _where(node: Node) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"its config must have {error}"
-    return (str(error).strip() or type(error).__name__).splitlines()[-1][:300]
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line for line in text.splitlines() if line.strip() and not _AROUND.match(line)]
+    return (lines or [type(error).__name__])[0].strip()[:300]
+
+
+_AROUND = re.compile(r"Exception encountered|Arguments received|\s*•")
 
 
 def _call(part: Port, inputs: list[Any], origin: Origin) -> list[Any]:

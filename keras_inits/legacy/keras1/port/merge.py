@@ -22,16 +22,17 @@ def merge(node: Node) -> Port:
     if node.get("mode_type", "raw") != "raw":
         function = function_of(node, "mode", node["mode_type"])
         layer = L.Lambda(function, arguments=node.get("arguments") or {}, **node.base())
-    elif mode == "concat":
-        layer = L.Concatenate(int(node["concat_axis"]), **node.base())
     elif mode == "dot":
         layer = L.Dot(_axes(node), **node.base())
     elif mode in _PLAIN and not node.origin.masked:
         layer = _PLAIN[mode](**node.base())
+    elif mode == "concat" and not node.origin.masked:
+        layer = L.Concatenate(int(node["concat_axis"]), **node.base())
     elif mode in MODES:
-        layer = own.Merge(mode, _axes(node) if mode == "cos" else (1, 1), **node.base())
+        axis = int(node.get("concat_axis", -1))
+        layer = own.Merge(mode, axis, _axes(node) if mode == "cos" else (1, 1), **node.base())
     else:
-        raise ValueError(f"mode must be one of {[*_PLAIN, 'concat', 'dot', 'cos']}, got {mode!r}")
+        raise ValueError(f"mode must be one of {[*MODES, 'dot']}, got {mode!r}")
     return node.port([layer])
 
 
