@@ -57,7 +57,9 @@ def load_keras1(
     try:
         origin = _origin(config, version, backend, groups)
         whole = port(config, Origin(**origin, custom_objects=custom_objects, safe_mode=safe_mode))
-    except (LookupError, TypeError, AttributeError, OverflowError) as error:
+    except (LookupError, TypeError, AttributeError, OverflowError, ValueError) as error:
+        if isinstance(error, ValueError) and str(error).startswith(f"{OWNER}: "):
+            raise
         raise ValueError(
             f"{OWNER}: {path.name} must hold the config of a model of Keras 1, got {error!r}"
         ) from error
