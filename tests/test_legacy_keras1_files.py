@@ -13,6 +13,7 @@ import keras
 import legacy_keras1 as k1
 import numpy as np
 import pytest
+from conftest import python
 
 DATA = Path(__file__).parent / "data" / "keras1"
 FILES = sorted(DATA.glob("*.h5"))
@@ -98,6 +99,8 @@ def test_a_saved_port_comes_back(tmp_path: Path) -> None:
     again = keras.models.load_model(tmp_path / "port.keras")
     (x,) = k1.random((3, 5))
     np.testing.assert_array_equal(k1.predict(model, x)[0], k1.predict(again, x)[0])
+    code = "import sys, keras, keras_inits; print(keras.models.load_model(sys.argv[1]).name)"
+    assert python(code, str(tmp_path / "port.keras")).split()[-1] == model.name
 
 
 def _one(tmp_path: Path, names: tuple[str, str], **options: Any) -> keras.Model:

@@ -232,6 +232,16 @@ def test_the_early_layout_of_a_convolution1d(tmp_path: Path) -> None:
         _load(tmp_path, node, [kernel.transpose(1, 2, 0, 3), bias])
 
 
+def test_a_stateful_layer_goes_on_where_it_was(tmp_path: Path) -> None:
+    node = k1.recurrent("SimpleRNN", 2, stateful=True, activation="linear")
+    node["config"] |= {"batch_input_shape": [2, 1, 3], "input_dtype": "float32"}
+    x, w, u, b = k1.random((2, 1, 3), (3, 2), (2, 2), (2,))
+    model = _load(tmp_path, node, [w, u, b])
+    once = x[:, 0] @ w + b
+    _close(k1.predict(model, x)[0], once)
+    _close(k1.predict(model, x)[0], x[:, 0] @ w + b + once @ u)
+
+
 def test_masks_are_joined_as_keras_1_did(tmp_path: Path) -> None:
     """A step is masked where any input's is, not where all are."""
     mask = k1.layer("Masking", "m1", mask_value=0.0), k1.layer("Masking", "m2", mask_value=0.0)
@@ -298,7 +308,11 @@ def test_calls_of_a_nested_model_and_shared_layers(tmp_path: Path) -> None:
         k1.fresh(tmp_path, config)
 
 
-def test_weights_that_do_not_train_stand_last_in_a_nested_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["1.0.6", "1.0.7"])
+def test_weights_that_do_not_train_stand_last_in_a_nested_model(
+    version: str, tmp_path: Path
+) -> None:
+    """Those of a frozen layer since 1.0.7."""
     normed = k1.layer("BatchNormalization", epsilon=0.1, mode=0, axis=-1)
     frozen = k1.dense(2, "frozen", trainable=False, bias=False)
     inner = k1.sequential(k1.first(frozen, 2), normed, k1.dense(2, "last", bias=False))
@@ -306,9 +320,11 @@ def test_weights_that_do_not_train_stand_last_in_a_nested_model(tmp_path: Path) 
     gamma, beta, mean, std = k1.random((2,), (2,), (2,), (2,), seed=1)
     std = abs(std)
     written = [gamma, beta, last, w, mean, std]
-    weights = [("inner", [(f"w{i}", array) for i, array in enumerate(written)])]
+    if version == "1.0.6":
+        written = [w, gamma, beta, last, mean, std]
+    weights = [("inner", [(f"w{i}:0", array) for i, array in enumerate(written)])]
     config = k1.sequential(inner)
-    model = k1.load(k1.write(tmp_path / "m.h5", config, weights), config)
+    model = k1.load(k1.write(tmp_path / "m.h5", config, weights), config, version)
     normal = gamma * (x @ w - mean) / np.sqrt(std + 0.1) + beta
     _close(k1.predict(model, x)[0], normal @ last)
     assert len(model.trainable_weights) == 3

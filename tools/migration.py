@@ -24,21 +24,19 @@ FILES = """\
 
 | file | how to read it |
 |---|---|
-| Keras 2.0 to 2.3, tf.keras 1.x and 2.x, `.h5` | `keras_inits.legacy_load_model("model.h5")` |
+| Keras 1, Keras 2.0 to 2.3, tf.keras 1.x and 2.x, `.h5` | `keras_inits.legacy_load_model("model.h5")` |
 | the same, architecture as JSON and weights apart | `keras_inits.legacy_load_model("model.json", "weights.h5")` |
 | configs of initializers and layers of those releases | Keras's own functions inside `with keras_inits.legacy_scope("keras2"):` |
-| Keras 1, `.h5` or JSON | port the model, see below |
 | Keras 3, `.keras` and `.h5` | `keras.models.load_model` |
 
 `legacy_load_model` gives every initializer the law that it had in the release that wrote the file, and keeps what else
 changed its meaning: the first layer's `batch_input_shape`, `hard_sigmoid` (slope 0.2; Keras 3 has 1/6), a GRU's `reset_after`
-(absent: False), the calls of a nested Sequential, kernels that Theano convolved with. The model comes back uncompiled.
+(absent: False), the calls of nested models, kernels that Theano convolved with. The model comes back uncompiled.
 
 What it cannot mend is named in its error:
 
 * a custom class: pass it in `custom_objects`;
-* a layer that Keras 3 does not have: `CuDNNLSTM`, `CuDNNGRU`, `LocallyConnected1D`, `LocallyConnected2D`, `ThresholdedReLU`,
-  and the operations that tf.keras wrapped (`TensorFlowOpLayer`, `TFOpLambda`, `SlicingOpLambda`);
+* a layer that Keras 3 does not have, such as `LocallyConnected1D` and `LocallyConnected2D`;
 * an argument that a layer lost and that had an effect: `time_major=True` of recurrent layers, `renorm=True` and
   `virtual_batch_size` of BatchNormalization;
 * code: a `Lambda` layer, unless you pass `safe_mode=False`.
@@ -48,8 +46,41 @@ deviation 0.960 sigma, 4.6 % of the entries on the bounds), and the fans of Kera
 
 ### Models of Keras 1
 
-Write the model anew with Keras 3's layers, with the names that the layers have in Keras 1's JSON or with Keras 3's automatic
-names in the same order. The layers of the branches that a first `Merge` joined are layers of the new model itself. Then
+A file of Keras 1.0 to 1.2 becomes a model of Keras 3's layers, a Sequential or a functional model, with the layers' names; its
+weights stand in Keras 3's order and shapes. Each layer, in its variants and on both backends of Keras 1, is compared in the tests
+with the outputs that Keras 1 itself gave.
+
+| Keras 1 | Keras 3 |
+|---|---|
+| `Convolution1D`, `2D`, `3D`, `AtrousConvolution1D`, `2D`, `SeparableConvolution2D` | `Conv1D`, `Conv2D`, `Conv3D` with `dilation_rate`, `SeparableConv2D`; a ZeroPadding layer before it where Theano padded otherwise (`same` with an even kernel or a stride) or `border_mode` is `full` |
+| `Convolution2D` with `dim_ordering="th"`, `Deconvolution2D` | a subclass of Keras 3's layer, which also runs channels first without a GPU, or cuts the output to `output_shape` |
+| `LSTM`, `GRU`, `SimpleRNN`, `ConvLSTM2D`, `Bidirectional`, `TimeDistributed` | the same; the gates as one matrix, the GRU with `reset_after=False` |
+| `TimeDistributedDense` | `Dense` |
+| `BatchNormalization`, mode 0 | the same; until 1.0.6 the standard deviation that it kept becomes a variance |
+| `BatchNormalization`, modes 1 and 2; `Highway`, `MaxoutDense`, `ParametricSoftplus`, `SReLU`; `Embedding` with dropout | layers of this library with the same arithmetic, registered as `keras1>NAME` |
+| `Merge`: sum, mul, ave, max, concat, dot | `Add`, `Multiply`, `Average`, `Maximum`, `Concatenate`, `Dot`; a layer of this library for cos, and where inputs are masked |
+| pooling with `border_mode="same"` on Theano | a layer of this library that pads as Theano did |
+| `ThresholdedReLU(theta)` | `ReLU(threshold=theta)` |
+| `W_regularizer`, `U_regularizer`, `b_regularizer`, `W_constraint`, `b_constraint` | the regularizers and constraints of kernel, recurrent kernel and bias |
+
+What a file of Keras 1 does not say:
+
+* which backend computed the model. The names of the weights do: those of TensorFlow's variables end in `:0`. Weights without
+  names, as before 1.0, are taken for Theano's, with a warning if there are convolutions;
+* the `dim_ordering` of ZeroPadding, UpSampling, Cropping and SpatialDropout: that of the other layers, or with a warning the
+  default of the release;
+* the `shared_axes` of PReLU and the like: read from the shapes of the weights;
+* what Theano's release was: for `Convolution3D` with `same` and an even kernel, 0.9 and later, with a warning.
+
+What does not load, each named in the error: `LocallyConnected1D` and `LocallyConnected2D`; a custom layer, initialization or
+activation that is not in `custom_objects`; `Lambda` and `Merge` with a function, unless `safe_mode=False` and the function is in
+`custom_objects`, under its name or, for the bytecode of a `lambda`, under the layer's; `EigenvalueRegularizer`; `Deconvolution2D`
+with `same` and `ConvLSTM2D` on Theano with an even kernel; `dot` of tensors of rank 4 and more on TensorFlow. Activity
+regularizers are divided by the batch size, as Keras 3 does; Keras 1.2 summed them.
+
+To build the port yourself instead, with the same start: write the model with Keras 3's layers, with the names that the layers
+have in Keras 1's JSON or with Keras 3's automatic names in the same order. The layers of the branches that a first `Merge` joined
+are layers of the new model itself. Then
 
 ```python
 rules = keras_inits.keras1.rules("model.json")

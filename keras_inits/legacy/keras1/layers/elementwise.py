@@ -17,7 +17,7 @@ class _Elementwise(Weighted):
     def __init__(self, shared_axes: Sequence[int] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
-        self.shared_axes = None if shared_axes is None else list(shared_axes)
+        self.shared_axes = None if shared_axes is None else tuple(shared_axes)
 
     def _shape(self, input_shape: Any) -> list[int]:
         shared = self.shared_axes or ()

@@ -32,7 +32,7 @@ class Merge(keras.layers.Layer):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.mode, self.concat_axis = mode, concat_axis
-        self.dot_axes = [int(axis) for axis in dot_axes]
+        self.dot_axes = tuple(int(axis) for axis in dot_axes)
 
     def call(self, inputs: Any) -> Any:
         if self.mode == "cos":

@@ -57,7 +57,8 @@ class Deconvolution2D(keras.layers.Conv2DTranspose):
         **kwargs: Any,
     ) -> None:
         super().__init__(filters, kernel_size, **kwargs)
-        self.size, self.crop = [int(n) for n in size], crop
+        self.size = tuple(int(n) for n in size)
+        self.crop = crop if isinstance(crop, str) else tuple(crop)
 
     def call(self, inputs: Any) -> Any:
         first = self.data_format == "channels_first"
@@ -119,7 +120,7 @@ class SamePooling(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.mode, self.data_format, self.theano = mode, data_format, theano
-        self.pool_size, self.strides = list(pool_size), list(strides)
+        self.pool_size, self.strides = tuple(pool_size), tuple(strides)
 
     def call(self, inputs: Any) -> Any:
         first = self.data_format == "channels_first"

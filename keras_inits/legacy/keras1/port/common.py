@@ -195,7 +195,8 @@ class Node:
         keys = (list(trained), list(fixed))
         return Port(
             *(self.name, self.kind, layers, lambda: keys, values),
-            trainable=bool(self.get("trainable", True)),
+            # Until 1.0.6 a layer's weights kept their place when it was frozen.
+            trainable=bool(self.get("trainable", True)) or self.origin.version < (1, 0, 7),
         )
 
     def recorded_shape(self, weight: str) -> tuple[int, ...] | None:
