@@ -220,6 +220,21 @@ def test_a_convolution_of_theano_is_one(tmp_path: Path) -> None:
         _close(k1.predict(model, x)[0][0, 0], whole + bias)
 
 
+@pytest.mark.parametrize("kind", ["Convolution2D", "Convolution3D", "SeparableConvolution2D"])
+def test_a_bias_as_long_as_the_last_axis(kind: str, tmp_path: Path) -> None:
+    """Keras 3's own layers take that axis for the channels on TensorFlow."""
+    rank = int(kind[-2])
+    x, bias = k1.random((2, 3, *(5, 6, 4)[-rank:]), (4,))
+    node = k1.convolution(4, (1,) * rank, dim_ordering="th")
+    kernels = [np.zeros((4, 3, *(1,) * rank), "f4")]
+    if kind.startswith("Separable"):
+        node = {**node, "class_name": kind, "config": {**node["config"], "depth_multiplier": 1}}
+        kernels = [np.zeros((1, 3, 1, 1), "f4"), np.zeros((4, 3, 1, 1), "f4")]
+    model = _load(tmp_path, k1.first(node, *x.shape[1:]), [*kernels, bias], backend="tensorflow")
+    expected = np.broadcast_to(bias.reshape(1, 4, *(1,) * rank), (2, 4, *x.shape[2:]))
+    _close(k1.predict(model, x)[0], expected)
+
+
 def test_the_early_layout_of_a_convolution1d(tmp_path: Path) -> None:
     x, kernel, bias = k1.random((2, 7, 3), (4, 3, 2, 1), (4,))
     node = k1.first(k1.convolution(4, (2,)), 7, 3)

@@ -53,7 +53,7 @@ with the outputs that Keras 1 itself gave.
 | Keras 1 | Keras 3 |
 |---|---|
 | `Convolution1D`, `2D`, `3D`, `AtrousConvolution1D`, `2D`, `SeparableConvolution2D` | `Conv1D`, `Conv2D`, `Conv3D` with `dilation_rate`, `SeparableConv2D`; a ZeroPadding layer before it where Theano padded otherwise (`same` with an even kernel or a stride) or `border_mode` is `full` |
-| `Convolution2D` with `dim_ordering="th"`, `Deconvolution2D` | a subclass of Keras 3's layer, which also runs channels first without a GPU, or cuts the output to `output_shape` |
+| convolutions with `dim_ordering="th"`, `Deconvolution2D` | a subclass of Keras 3's layer, which also runs channels first without a GPU, or cuts the output to `output_shape` |
 | `LSTM`, `GRU`, `SimpleRNN`, `ConvLSTM2D`, `Bidirectional`, `TimeDistributed` | the same; the gates as one matrix, the GRU with `reset_after=False` |
 | `TimeDistributedDense` | `Dense` |
 | `BatchNormalization`, mode 0 | the same; until 1.0.6 the standard deviation that it kept becomes a variance |

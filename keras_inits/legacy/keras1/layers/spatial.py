@@ -21,23 +21,43 @@ def _channels_first(x: Any) -> Any:
     return ops.transpose(x, (0, rank - 1, *range(1, rank - 1)))
 
 
-@register
-class Convolution2D(keras.layers.Conv2D):
-    """A Conv2D of "channels_first" that runs on every device; TensorFlow's needs a GPU."""
+class _Convolution:
+    """A convolution of "channels_first" that runs on every device and adds its bias rightly.
 
-    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-        """The convolution, with the channels last in between."""
+    TensorFlow convolves two axes so on a GPU alone, and Keras 3 adds the bias there over the last
+    axis if that is as long as the bias.
+    """
+
+    def call(self: Any, inputs: Any) -> Any:
         if self.data_format == "channels_last":
-            return super().convolution_op(inputs, kernel)
-        outputs = ops.conv(
-            _channels_last(inputs),
-            kernel,
-            strides=list(self.strides),
-            padding=self.padding,
-            dilation_rate=self.dilation_rate,
-            data_format="channels_last",
-        )
+            return super().call(inputs)  # type: ignore[misc]
+        outputs = self._convolved(_channels_last(inputs))
+        outputs = outputs + self.bias if self.use_bias else outputs
+        outputs = self.activation(outputs) if self.activation is not None else outputs
         return _channels_first(outputs)
+
+    def _convolved(self: Any, x: Any) -> Any:
+        steps = (list(self.strides), self.padding, "channels_last", self.dilation_rate)
+        return ops.conv(x, self.kernel, *steps)
+
+
+@register
+class Convolution2D(_Convolution, keras.layers.Conv2D):
+    """A Conv2D of either data format on every device."""
+
+
+@register
+class Convolution3D(_Convolution, keras.layers.Conv3D):
+    """A Conv3D of either data format on every device."""
+
+
+@register
+class SeparableConvolution2D(_Convolution, keras.layers.SeparableConv2D):
+    """A SeparableConv2D of either data format on every device."""
+
+    def _convolved(self, x: Any) -> Any:
+        kernels = (self.depthwise_kernel, self.pointwise_kernel)
+        return ops.separable_conv(x, *kernels, tuple(self.strides), self.padding, "channels_last")
 
 
 @register

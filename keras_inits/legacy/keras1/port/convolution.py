@@ -15,6 +15,7 @@ from keras_inits.legacy.keras1.port.core import with_bias
 
 L = keras.layers
 
+_PLAIN = (L.Conv1D, L.Conv2D, L.Conv3D)
 _FIELDS = {
     1: ("filter_length",),
     2: ("nb_row", "nb_col"),
@@ -72,8 +73,8 @@ def _convolution(rank: int) -> Callable[[Node], Port]:
         strides = _tuple(node["subsample_length" if rank == 1 else "subsample"], rank)
         dilation = _tuple(node.get("atrous_rate", 1), rank)
         padding = _padding(node, field, strides, dilation)
-        plain = (L.Conv1D, L.Conv2D, L.Conv3D)[rank - 1]
-        layer = (own.Convolution2D if th and rank == 2 else plain)(
+        kinds = (L.Conv1D, own.Convolution2D, own.Convolution3D) if th else _PLAIN
+        layer = kinds[rank - 1](
             *(node["nb_filter"], field, strides),
             padding=padding if isinstance(padding, str) else "valid",
             dilation_rate=dilation,
@@ -140,7 +141,7 @@ def _deconvolution(node: Node) -> Port:
 def _separable(node: Node) -> Port:
     parts = ("depthwise", "pointwise")
     order = (_TH if node.th else _TF)[2]
-    layer = L.SeparableConv2D(
+    layer = (own.SeparableConvolution2D if node.th else L.SeparableConv2D)(
         *(node["nb_filter"], (node["nb_row"], node["nb_col"]), _tuple(node["subsample"], 2)),
         padding=node["border_mode"],
         data_format=node.data_format,
