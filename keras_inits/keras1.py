@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from keras_inits.legacy.keras1 import layers as _layers  # noqa: F401 (saved ports name them)
 from keras_inits.legacy.keras1.fans import fans
 from keras_inits.legacy.keras1.schemes import (
     GlorotNormal,

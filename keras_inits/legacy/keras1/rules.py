@@ -64,18 +64,26 @@ def rules(source: str | PathLike[str] | Mapping[str, Any]) -> Pairs:
     return pairs
 
 
+def schemes(kind: str, config: Mapping[str, Any], version: tuple[int, ...]) -> dict[str, Any]:
+    """The scheme of each weight that a layer of Keras 1 drew, by its role in Keras 3.
+
+    What is no initialization of Keras 1 stays as it is. KeyError where the config lacks one.
+    """
+    reader = _READERS.get(kind)
+    return {} if reader is None else reader(dict(config), version)
+
+
 def _of_layer(
     layer: dict[str, Any], path: str, version: tuple[int, ...], skipped: list[str]
 ) -> Pairs:
     config = layer["config"]
     where = f"{layer['class_name']} {config.get('name')!r}"
-    reader = _READERS.get(layer["class_name"])
-    if reader is None:
+    if layer["class_name"] not in _READERS:
         if "init" in config:
             skipped.append(where)
         return []
     try:
-        found = reader(config, version)
+        found = schemes(layer["class_name"], config, version)
     except KeyError as error:
         raise ValueError(
             f"rules: source must be {EXPECTED}, got {where} without {error}"
