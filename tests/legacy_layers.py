@@ -90,7 +90,12 @@ _add("Permute", SEQ, {"dims": (2, 1)})
 _add("RepeatVector", V, {"n": 3})
 _add("Reshape", SEQ, {"target_shape": (-1, 2)})
 _add("Rescaling", IMG, {"scale": 0.5, "offset": 0.1}, {"scale": 1 / 255})
-_add("Resizing", IMG, {"height": 4, "width": 6}, {"height": 4, "width": 6, "interpolation": "nearest"})
+_add(
+    "Resizing",
+    IMG,
+    {"height": 4, "width": 6},
+    {"height": 4, "width": 6, "interpolation": "nearest"},
+)
 _add("CenterCrop", IMG, {"height": 4, "width": 6})
 _add("RandomBrightness", IMG, {"factor": 0.2})
 _add("RandomContrast", IMG, {"factor": 0.2})
@@ -101,7 +106,12 @@ _add("RandomZoom", IMG, {"height_factor": 0.2})
 _add("CategoryEncoding", V, {"num_tokens": 4, "output_mode": "multi_hot"})
 _add("Discretization", V, {"bin_boundaries": [-0.5, 0.0, 0.5]})
 _add("EinsumDense", SEQ, {"equation": "abc,cd->abd", "output_shape": (None, 3), "bias_axes": "d"})
-_add("Embedding", V, {"input_dim": 7, "output_dim": 3}, {"input_dim": 7, "output_dim": 3, "input_length": 6, "mask_zero": True})
+_add(
+    "Embedding",
+    V,
+    {"input_dim": 7, "output_dim": 3},
+    {"input_dim": 7, "output_dim": 3, "input_length": 6, "mask_zero": True},
+)
 _add("IntegerLookup", V, {"vocabulary": [0, 2, 3]})
 _add("Add", V, inputs=2)
 _add("Subtract", V, inputs=2)
@@ -116,7 +126,12 @@ _add("AdditiveAttention", SEQ, {}, {"use_scale": False}, inputs=2)
 _add("MultiHeadAttention", SEQ, {"num_heads": 2, "key_dim": 3}, {"num_heads": 2, "key_dim": 3, "output_shape": 5, "use_bias": False, "dropout": 0.1}, inputs=2)  # fmt: skip
 # Layers around layers: the argument is a function of the module.
 _add("Bidirectional", SEQ, {"layer": ("LSTM", {"units": 3})}, {"layer": ("GRU", {"units": 3, "go_backwards": True}), "merge_mode": "sum"}, {"layer": ("LSTM", {"units": 3, "return_sequences": True}), "backward_layer": ("GRU", {"units": 3, "return_sequences": True, "go_backwards": True})}, {"layer": ("SimpleRNN", {"units": 3, "return_sequences": True, "go_backwards": True}), "merge_mode": "mul"})  # fmt: skip
-_add("TimeDistributed", SEQ, {"layer": ("Dense", {"units": 3})}, {"layer": ("BatchNormalization", {})})
+_add(
+    "TimeDistributed",
+    SEQ,
+    {"layer": ("Dense", {"units": 3})},
+    {"layer": ("BatchNormalization", {})},
+)
 _add("SpectralNormalization", V, {"layer": ("Dense", {"units": 3})})
 _add("RNN", SEQ, {"cell": ("LSTMCell", {"units": 3})}, {"cell": ("GRUCell", {"units": 3}), "return_sequences": True}, {"cell": ("SimpleRNNCell", {"units": 3})}, {"cell": ("StackedRNNCells", {"cells": [("LSTMCell", {"units": 3}), ("GRUCell", {"units": 2})]})})  # fmt: skip
 

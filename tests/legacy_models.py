@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import legacy_operations
 import numpy as np
 
+#: Those that are also written as `.keras`. tf_keras cannot write some, nor read a model that is
+#: within two others (`autoencoder`), whose weights it writes once.
+ARCHIVES = (
+    *("transfer", "frozen", "siamese", "many_ends", "named_ends", "seq2seq", "deferred", "slashes"),
+    *("policies", "activations"),
+)
 MODELS: dict[str, Callable[[Any, Any], tuple[Any, list[Any]]]] = {}
 
 
@@ -92,7 +99,9 @@ def many_ends(tk: Any, tf: Any) -> Any:
 def named_ends(tk: Any, tf: Any) -> Any:
     """Inputs and outputs in dicts, also of the model within."""
     a, b = tk.Input((6,), name="a"), tk.Input((6,), name="b")
-    inner = tk.Model({"a": a, "b": b}, {"sum": tk.layers.Add()([a, b]), "mean": tk.layers.Dense(2)(a)})
+    inner = tk.Model(
+        {"a": a, "b": b}, {"sum": tk.layers.Add()([a, b]), "mean": tk.layers.Dense(2)(a)}
+    )
     x, y = tk.Input((6,), name="x"), tk.Input((6,), name="y")
     out = inner({"a": x, "b": y})
     return tk.Model([x, y], [out["sum"], out["mean"]]), [_x(6), _x(6, seed=2)]
@@ -155,7 +164,9 @@ def masked(tk: Any, tf: Any) -> Any:
 @_model
 def deferred(tk: Any, tf: Any) -> Any:
     """A Sequential that was built when it was called, with another within."""
-    model = tk.Sequential([tk.layers.Dense(4), tk.Sequential([tk.layers.Dense(3)]), tk.layers.ELU()])
+    model = tk.Sequential(
+        [tk.layers.Dense(4), tk.Sequential([tk.layers.Dense(3)]), tk.layers.ELU()]
+    )
     model.build((None, 6))
     return model, [_x(6)]
 
@@ -201,3 +212,15 @@ def slashes(tk: Any, tf: Any) -> Any:
     merged = tk.layers.Add(name="a/b_1")([inner(a), inner(b)])
     timed = tk.layers.TimeDistributed(tk.layers.Dense(2, name="x/y"), name="t/d")
     return tk.Model(x, [merged, timed(tk.layers.Reshape((2, 2), name="r/s")(b))]), [_x(6)]
+
+
+@_model
+def functions(tk: Any, tf: Any) -> Any:
+    """Every function of TensorFlow in the loader's table."""
+    return legacy_operations.build(tk, tf)
+
+
+@_model
+def raw_dict(tk: Any, tf: Any) -> Any:
+    """Every raw operation in the loader's table, as tf.keras 2.1 to 2.3 wrote them."""
+    return legacy_operations.build_raw(tk, tf, binary=False)

@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
 
 #: Functions of one tensor, by their public names in TensorFlow.
 SINGLE = (
-    *(f"math.{name}" for name in (
-        "abs exp sign floor ceil round sin cos tan sinh cosh tanh expm1 sigmoid negative erf softplus"
-        " square log_sigmoid atan asinh is_nan is_finite reciprocal"
-    ).split()),
-    *(f"nn.{name}" for name in "relu relu6 elu selu silu softsign softmax log_softmax gelu".split()),
+    *(f"math.{name}" for name in ["abs", "exp", "sign", "floor", "ceil", "round", "sin", "cos", "tan", "sinh", "cosh", "tanh", "expm1", "sigmoid", "negative", "erf", "softplus", "square", "log_sigmoid", "atan", "asinh", "is_nan", "is_finite", "reciprocal"]),
+    *(f"nn.{name}" for name in ["relu", "relu6", "elu", "selu", "silu", "softsign", "softmax", "log_softmax", "gelu"]),
     *("nn.leaky_relu", "identity", "stop_gradient", "zeros_like", "ones_like", "math.l2_normalize"),
 )  # fmt: skip
 #: Functions of one tensor whose values are positive and below 1, and of one above 1.
-POSITIVE = ("math.log", "math.sqrt", "math.rsqrt", "math.log1p", "math.asin", "math.acos", "math.atanh")
+POSITIVE = (
+    "math.log",
+    "math.sqrt",
+    "math.rsqrt",
+    "math.log1p",
+    "math.asin",
+    "math.acos",
+    "math.atanh",
+)
 #: Functions of two tensors.
-PAIRS = (
-    "add subtract multiply divide truediv maximum minimum floormod floordiv squared_difference "
-    "divide_no_nan atan2 equal not_equal greater greater_equal less less_equal"
-).split()
-REDUCED = "mean sum max min prod std variance logsumexp".split()
+PAIRS = [
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "truediv",
+    "maximum",
+    "minimum",
+    "floormod",
+    "floordiv",
+    "squared_difference",
+    "divide_no_nan",
+    "atan2",
+    "equal",
+    "not_equal",
+    "greater",
+    "greater_equal",
+    "less",
+    "less_equal",
+]
+REDUCED = ["mean", "sum", "max", "min", "prod", "std", "variance", "logsumexp"]
 
 
 def build(tk: Any, tf: Any) -> tuple[Any, list[Any]]:
@@ -48,19 +70,45 @@ def build(tk: Any, tf: Any) -> tuple[Any, list[Any]]:
     outputs += [x + 1, 1 - x, x * [1.0, 2.0, 3.0, 4.0], 2 / p, x // 0.3, x % 0.3, x**2, -x, x / y]
     outputs += [x @ np.ones((4, 2), "float32"), tf.matmul(s, s, transpose_b=True), abs(x), x > y]
     # Shapes, slices, parts.
-    outputs += [s[:, 0], s[..., tf.newaxis], s[:, 1:3, ::-1, -1], x[:, ::2], s[:, :-1]]
-    outputs += [tf.concat([x, y], 1), tf.stack([x, y], axis=1), tf.reshape(s, [-1, 16]), *tf.unstack(x, axis=1)]
+    outputs += [
+        s[:, 0],
+        s[..., tf.newaxis],
+        s[:, 1:3, ::-1, -1],
+        x[:, ::2],
+        s[:, :-1],
+        s[:, ::2, 3:0:-2],
+    ]
+    outputs += [
+        tf.concat([x, y], 1),
+        tf.stack([x, y], axis=1),
+        tf.reshape(s, [-1, 16]),
+        *tf.unstack(x, axis=1),
+    ]
     outputs += [*tf.split(x, 2, axis=1), *tf.split(x, [1, 3], axis=1), tf.squeeze(x[:, None], 1)]
     outputs += [tf.expand_dims(x, -1), tf.transpose(s, [0, 2, 1, 3]), tf.tile(x, [1, 2])]
     outputs += [tf.repeat(x, 2, axis=1), tf.reverse(s, [1, 2]), tf.pad(x, [[0, 0], [1, 2]])]
-    outputs += [tf.pad(s, [[0, 0], [1, 1], [0, 0], [0, 0]], "REFLECT"), tf.gather(x, [0, 2], axis=1)]
-    outputs += [tf.broadcast_to(x[:, None], [3, 2, 4]), tf.nn.bias_add(x, np.arange(4.0, dtype="float32"))]
+    outputs += [
+        tf.pad(s, [[0, 0], [1, 1], [0, 0], [0, 0]], "REFLECT"),
+        tf.gather(x, [0, 2], axis=1),
+    ]
+    outputs += [
+        tf.broadcast_to(tf.reduce_sum(x, 0), [3, 4]),
+        tf.nn.bias_add(x, np.arange(4.0, dtype="float32")),
+    ]
     outputs += [tf.nn.depth_to_space(s, 2), tf.nn.space_to_depth(s, 2), tf.image.resize(s, (8, 8))]
     outputs += [tf.image.resize(s, (2, 2), "nearest"), tf.norm(x, axis=1), tf.math.add_n([x, y, p])]
     outputs += [tf.clip_by_value(x, -0.2, 0.3), tf.where(flags, x, y), tf.where(flags, x, 0.0)]
-    outputs += [tf.cast(x * 4, tf.int32), tf.cast(flags, "float32"), tf.one_hot(tf.cast(p * 4, "int32"), 5)]
+    outputs += [
+        tf.cast(x * 4, tf.int32),
+        tf.cast(flags, "float32"),
+        tf.one_hot(tf.cast(p * 4, "int32"), 5),
+    ]
     outputs += [tf.cumsum(x, 1), tf.cumsum(x, axis=1, reverse=True), tf.math.cumprod(x, axis=1)]
-    outputs += [tk.backend.mean(x, axis=1), tk.backend.l2_normalize(x, 1), tk.activations.gelu(x, True)]
+    outputs += [
+        tk.backend.mean(x, axis=1),
+        tk.backend.l2_normalize(x, 1),
+        tk.activations.gelu(x, True),
+    ]
     rng = np.random.default_rng(3)
     arrays = [rng.uniform(-1, 1, (3, 4)), rng.uniform(-1, 1, (3, 4)), rng.uniform(0.1, 0.9, (3, 4))]
     arrays.append(rng.uniform(-1, 1, (3, 4, 4, 4)))
@@ -69,16 +117,10 @@ def build(tk: Any, tf: Any) -> tuple[Any, list[Any]]:
 
 #: Raw operations: name -> (inputs, constants by place, attributes). "x", "y", "s" are tensors.
 RAW: dict[str, tuple[str, dict[int, Any], dict[str, Any]]] = {
-    **{op: ("xy", {}, {}) for op in (
-        "Add AddV2 Sub Mul RealDiv Div Maximum Minimum FloorDiv FloorMod SquaredDifference DivNoNan"
-    ).split()},
-    **{f"{op}-": ("xy", {}, {}) for op in "Greater GreaterEqual Less LessEqual Equal NotEqual".split()},
-    **{op: ("x", {}, {}) for op in (
-        "Neg Abs Exp Square Sign Floor Ceil Round Sin Cos Tan Tanh Sigmoid Softplus Erf Expm1 "
-        "Reciprocal Relu Relu6 Elu Selu Softsign Softmax LogSoftmax Identity StopGradient ZerosLike "
-        "OnesLike"
-    ).split()},
-    **{op: ("p", {}, {}) for op in "Log Sqrt Rsqrt Log1p".split()},
+    **{op: ("xy", {}, {}) for op in ["Add", "AddV2", "Sub", "Mul", "RealDiv", "Div", "Maximum", "Minimum", "FloorDiv", "FloorMod", "SquaredDifference", "DivNoNan"]},
+    **{f"{op}-": ("xy", {}, {}) for op in ["Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual"]},
+    **{op: ("x", {}, {}) for op in ["Neg", "Abs", "Exp", "Square", "Sign", "Floor", "Ceil", "Round", "Sin", "Cos", "Tan", "Tanh", "Sigmoid", "Softplus", "Erf", "Expm1", "Reciprocal", "Relu", "Relu6", "Elu", "Selu", "Softsign", "Softmax", "LogSoftmax", "Identity", "StopGradient", "ZerosLike", "OnesLike"]},
+    **{op: ("p", {}, {}) for op in ["Log", "Sqrt", "Rsqrt", "Log1p"]},
     **{op: ("s", {1: [1, 2]}, {"keep_dims": keep}) for op, keep in (
         ("Mean", True), ("Sum", False), ("Max", True), ("Min", False), ("Prod", False)
     )},
@@ -134,24 +176,16 @@ def build_raw(tk: Any, tf: Any, *, binary: bool) -> tuple[Any, list[Any]]:
 
 def _node(tf: Any, graph: Any, op: str, given: list[Any], attributes: dict[str, Any]) -> Any:
     """TensorFlow's own node of a raw operation."""
-    names = {"AddN": "inputs", "Pack": "values", "ConcatV2": "values"}
     function = getattr(tf.raw_ops, op)
+    names = list(inspect.signature(function).parameters)
     kwargs = {key: value for key, value in attributes.items() if key not in ("N",)}
-    if op == "Split":
-        kwargs["num_split"] = attributes["num_split"]
-    parameters = [n for n in function.__signature__.parameters] if hasattr(function, "__signature__") else None
-    if op in names:
-        if op == "ConcatV2":
-            function(values=given[:-1], axis=given[-1])
-        else:
-            function(**{names[op]: given}, **kwargs)
+    if "squeeze_dims" in kwargs:
+        kwargs["axis"] = kwargs.pop("squeeze_dims")
+    if op == "Cast":
+        kwargs["DstT"] = tf.int32
+    if "N" in attributes:  # one list of inputs
+        last = {"axis": given.pop()} if op == "ConcatV2" else {}
+        function(**{names[0]: given}, **last, **({} if op == "ConcatV2" else kwargs))
     else:
-        import inspect
-
-        parameters = list(inspect.signature(function).parameters)
-        if "squeeze_dims" in kwargs:
-            kwargs["axis"] = kwargs.pop("squeeze_dims")
-        if op == "Cast":
-            kwargs["DstT"] = tf.int32
-        function(**dict(zip(parameters, given, strict=False)), **kwargs)
+        function(**dict(zip(names, given, strict=False)), **kwargs)
     return graph.get_operations()[-1].node_def

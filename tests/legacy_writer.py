@@ -5,6 +5,7 @@ Each case gives NAME.h5, NAME.json, NAME.keras and NAME.npz (inputs x0, ..., pre
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import warnings
@@ -16,7 +17,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 from legacy_layers import GONE, INTEGERS, LAYERS, NESTED, make
-from legacy_models import MODELS
+from legacy_models import ARCHIVES, MODELS
 
 
 def inputs_of(cls: str, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
@@ -51,7 +52,7 @@ def write(folder: Path, name: str, model: Any, inputs: list[Any]) -> None:
     np.savez(folder / f"{name}.npz", **arrays)
     model.save(folder / f"{name}.h5")
     (folder / f"{name}.json").write_text(model.to_json())
-    if not name.startswith("alone"):
+    if name.removeprefix("model-") in ARCHIVES or name.startswith("nested"):
         model.save(folder / f"{name}.keras")
 
 
@@ -85,6 +86,32 @@ def nested(tk: Any, cls: str, arguments: dict[str, Any], xs: list[Any]) -> Any:
     return tk.Model([*second, *third], outputs)
 
 
+def arguments_of_all(tk: Any) -> dict[str, dict[str, Any]]:
+    """The config of each layer class, its own and default arguments."""
+    found = {}
+    made = {cls: arguments for cls, arguments, _ in reversed(LAYERS.values())}
+    made |= {cls: arguments for cls, (arguments, _) in GONE.items()}
+    made |= {"LSTMCell": {"units": 2}, "GRUCell": {"units": 2}, "SimpleRNNCell": {"units": 2}}
+    made |= {
+        "Lambda": {"function": abs},
+        "Hashing": {"num_bins": 3},
+        "HashedCrossing": {"num_bins": 3},
+    }
+    made |= {"StackedRNNCells": {"cells": [("LSTMCell", {"units": 2})]}}
+    made |= {"Wrapper": {"layer": ("Dense", {"units": 2})}}
+    for name in dir(tk.layers):
+        cls = getattr(tk.layers, name)
+        is_layer = isinstance(cls, type) and issubclass(cls, tk.layers.Layer)
+        if is_layer and cls.__name__ == name and name != "DenseFeatures":
+            config = make(tk, name, made.get(name, {})).get_config()
+            node = {"class_name": name, "config": config}
+            text = json.dumps(
+                node, default=lambda value: getattr(value, "tolist", value.__repr__)()
+            )
+            found[name] = json.loads(text)["config"]
+    return found
+
+
 def main(folder: Path) -> None:
     """Write all cases."""
     os.environ["TF_USE_LEGACY_KERAS"] = "1"  # tf_keras takes a class of its own from tf.keras
@@ -104,7 +131,7 @@ def main(folder: Path) -> None:
         tk.backend.clear_session()
         xs = inputs_of(cls, [shape])
         write(folder, f"gone-{cls}", alone(tk, cls, arguments, xs), xs)
-    tk.backend.clear_session()
+    (folder / "arguments.json").write_text(json.dumps(arguments_of_all(tk)))
     for name, build in MODELS.items():
         tk.backend.clear_session()
         model, xs = build(tk, tf)

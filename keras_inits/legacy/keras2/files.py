@@ -14,7 +14,7 @@ import keras
 
 from keras_inits.legacy.keras2.initializers import DEEPEST, children, era_of, is_too_deep
 from keras_inits.legacy.keras2.layers import class_of, upgrade_model
-from keras_inits.legacy.keras2.mending.graph import new_names
+from keras_inits.legacy.keras2.mending.graph import FUNCTIONS, new_name, new_names
 from keras_inits.legacy.keras2.mending.lambdas import with_functions
 from keras_inits.legacy.keras2.reading.source import OWNER, Source, read, readable
 from keras_inits.legacy.keras2.reading.weights import load_weights
@@ -37,7 +37,7 @@ def legacy_load_model(
     had then (see `legacy_scope`), the first layer's `batch_input_shape` becomes an InputLayer, and
     what else changed its meaning (`hard_sigmoid`, a GRU's `reset_after`) keeps the old one. Layers
     that Keras 3 has under another name become those (`CuDNNLSTM`, `ThresholdedReLU`, functions of
-    TensorFlow); a "/" in a layer's name becomes "_", which a warning says. docs/files.md lists what
+    TensorFlow); a "/" or "." in a layer's name becomes "_", which a warning says. docs/files.md lists what
     loads. The model comes back uncompiled.
 
     Args:
@@ -101,7 +101,7 @@ def _load_keras1(
 ) -> keras.Model:
     """The one place where a file of Keras 1 goes on to its own loader."""
     try:
-        from keras_inits.legacy.keras1.files import load_keras1
+        from keras_inits.legacy.keras1.files import load_keras1  # type: ignore[import-not-found]
     except ImportError as error:
         raise ValueError(
             f"{OWNER}: path must be a file of Keras 2 or tf.keras, got {path.name}, which Keras "
@@ -142,19 +142,19 @@ def _renamed(config: dict[str, Any]) -> dict[str, str]:
     for node in _nodes(config):
         inner = node.get("config")
         name = inner.get("name") if isinstance(inner, dict) and "class_name" in node else None
-        if isinstance(name, str) and "/" in name:
-            found.setdefault(name, name.replace("/", "_"))
+        if isinstance(name, str) and node["class_name"] not in FUNCTIONS:
+            found.setdefault(name, new_name(name))
         layers = inner.get("layers") if isinstance(inner, dict) else inner
         if isinstance(node.get("class_name"), str) and isinstance(layers, list):
-            found |= {old: new for old, new in new_names(layers).items() if old != new}
-    return found
+            found |= new_names(layers)
+    return {old: new for old, new in found.items() if old != new}
 
 
 def _warn(path: Path, renamed: dict[str, str]) -> None:
     shown = ", ".join(f"{old!r} -> {new!r}" for old, new in list(renamed.items())[:_SHOWN])
     more = f" and {len(renamed) - _SHOWN} more" if len(renamed) > _SHOWN else ""
     warnings.warn(
-        f"{OWNER}: Keras 3 allows no '/' in a layer's name, so layers of {path.name} are renamed: "
+        f"{OWNER}: Keras 3 takes no '/' or '.' in layers' names; in {path.name} these are renamed: "
         f"{shown}{more}",
         stacklevel=3,
     )

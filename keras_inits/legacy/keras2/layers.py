@@ -12,7 +12,7 @@ from keras_inits.legacy.keras2.mending import graph
 from keras_inits.legacy.keras2.mending.arguments import without_lost
 from keras_inits.legacy.keras2.mending.lambdas import upgrade_activation, upgrade_lambda
 from keras_inits.legacy.keras2.mending.replaced import is_mended, mended
-from keras_inits.legacy.keras2.operations.layer import LAMBDAS, RAW_LAYER, upgrade_operation
+from keras_inits.legacy.keras2.operations.layer import upgrade_operation
 
 _MODELS = ("Model", "Functional")
 _RECURRENT = (keras.layers.RNN, keras.layers.Bidirectional)
@@ -55,7 +55,7 @@ def is_known(name: str) -> bool:
     """Whether Keras 3 has a layer of this name, or its counterpart is known."""
     found = getattr(keras.layers, name, None)
     is_layer = isinstance(found, type) and issubclass(found, keras.layers.Layer)
-    return is_layer or is_mended(name) or name in (*LAMBDAS, RAW_LAYER)
+    return is_layer or is_mended(name) or name in graph.FUNCTIONS
 
 
 def upgrade_model(config: dict[str, Any], era: str) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def _functional(inner: dict[str, Any], era: str) -> dict[str, Any]:
 def _placed(layer: dict[str, Any], names: dict[str, str], era: str) -> dict[str, Any]:
     """A layer of a functional model, with its calls."""
     calls = [graph.call_of(node, names) for node in layer["inbound_nodes"]]
-    if class_of(layer) in (*LAMBDAS, RAW_LAYER):
+    if class_of(layer) in graph.FUNCTIONS:
         node, inputs = upgrade_operation({**layer, "class_name": class_of(layer)}, calls)
         nodes = [{"args": [value], "kwargs": {}} for value in inputs]
     else:
@@ -172,7 +172,7 @@ def _sequential(config: dict[str, Any], era: str) -> dict[str, Any]:
 
 def _renamed(inner: dict[str, Any]) -> dict[str, Any]:
     name = inner.get("name")
-    return {**inner, "name": name.replace("/", "_")} if isinstance(name, str) else inner
+    return {**inner, "name": graph.new_name(name)} if isinstance(name, str) else inner
 
 
 def _input_shape(layer: dict[str, Any]) -> list[int | None] | None:

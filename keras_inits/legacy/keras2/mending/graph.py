@@ -6,24 +6,36 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 MODELS = ("Model", "Functional", "Sequential")
+#: The classes of layers that were a function: of tf.keras 2.4 to 2.15, and of the releases before.
+FUNCTIONS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
 _CONSTANT = "_CONSTANT_VALUE"  # stands where a layer's name does, for a number or an array
 
 
-def new_names(layers: list[dict[str, Any]]) -> dict[str, str]:
-    """What each layer is called in Keras 3, which allows no "/" in a name.
+def new_name(name: str, *, dots: bool = True) -> str:
+    """A name that Keras 3 takes: it allows no "/", and none of weights a "." on PyTorch."""
+    name = name.replace("/", "_")
+    return name.replace(".", "_") if dots else name
 
-    >>> new_names([{"name": "conv1/bn", "config": {}}, {"name": "relu", "config": {}}])
-    {'conv1/bn': 'conv1_bn', 'relu': 'relu'}
+
+def new_names(layers: list[dict[str, Any]]) -> dict[str, str]:
+    """What each layer is called in Keras 3, the same on every backend.
+
+    >>> new_names([{"name": n, "class_name": "ReLU", "config": {}} for n in ("a/b", "relu")])
+    {'a/b': 'a_b', 'relu': 'relu'}
     """
-    old = [name_of(layer) for layer in layers]
-    taken = {name for name in old if "/" not in name}
+    # Functions of TensorFlow have a "." in their names, and no weights.
+    plain = {
+        name_of(x): new_name(name_of(x), dots=x["class_name"] not in FUNCTIONS) for x in layers
+    }
+    taken = {old for old, new in plain.items() if old == new}
     names: dict[str, str] = {}
-    for name in old:
-        fresh, number = name.replace("/", "_"), 0
-        while "/" in name and (fresh in taken or fresh in names.values()):
+    for old, stem in plain.items():
+        new, number = stem, 0
+        while old != stem and new in taken:
             number += 1
-            fresh = f"{name.replace('/', '_')}_{number}"
-        names[name] = fresh
+            new = f"{stem}_{number}"
+        taken.add(new)
+        names[old] = new
     return names
 
 

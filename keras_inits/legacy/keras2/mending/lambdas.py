@@ -9,6 +9,7 @@ import marshal
 import sys
 import types
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import keras
@@ -151,7 +152,7 @@ def _is_of_this_python(code: types.CodeType) -> bool:
         return False
     if not found or any(i.opname.startswith("<") for i in found):
         return False
-    in_order = all(b.offset - a.offset == 2 for a, b in zip(found, found[1:], strict=False))
+    in_order = all(b.offset - a.offset == 2 for a, b in pairwise(found))
     caches = [i.offset for i in found if i.opname == "CACHE"]
     zero = [2 * i for i, byte in enumerate(code.co_code[::2]) if byte == 0]
     starts = any(i.opname == "RESUME" for i in found[:4])

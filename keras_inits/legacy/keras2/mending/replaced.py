@@ -57,11 +57,11 @@ def _sync_batch_normalization(inner: _Config) -> tuple[str, _Config]:
 def _bidirectional(inner: _Config) -> tuple[str, _Config]:
     """A layer that goes backwards has its backward half go forwards; Keras 3 has both go back."""
     layer = inner.get("layer")
-    if isinstance(layer, dict) and layer["config"].get("go_backwards"):
-        if inner.get("backward_layer") is None:
-            name = f"backward_{layer['config'].get('name', 'layer')}"
-            config = {**layer["config"], "go_backwards": False, "name": name}
-            inner["backward_layer"] = {**layer, "config": config}
+    is_reversed = isinstance(layer, dict) and layer["config"].get("go_backwards")
+    if layer is not None and is_reversed and inner.get("backward_layer") is None:
+        name = f"backward_{layer['config'].get('name', 'layer')}"
+        config = {**layer["config"], "go_backwards": False, "name": name}
+        inner["backward_layer"] = {**layer, "config": config}
     return "Bidirectional", inner
 
 
@@ -87,7 +87,7 @@ def _merge(inner: _Config) -> tuple[str, _Config]:
             f"upgrade_model: layer {inner.get('name')!r} (Merge) must have a mode of "
             f"{', '.join(map(repr, _MODES))}, got {mode!r}"
         )
-    kept = {key: inner[key] for key in ("name", "trainable", "dtype") if key in inner}
+    kept: _Config = {key: inner[key] for key in ("name", "trainable", "dtype") if key in inner}
     if mode == "concat":
         kept["axis"] = inner.get("concat_axis", -1)
     if mode == "dot":

@@ -162,7 +162,7 @@ _PAIRS = {
     **{"math.less_equal": _o.less_equal, "math.logical_and": _o.logical_and},
     **{"math.logical_or": _o.logical_or, "math.logical_xor": _o.logical_xor},
     **{"math.squared_difference": lambda x, y: _o.square(x - y), "__operators__.eq": _o.equal},
-    **{"math.divide_no_nan": _o.divide_no_nan, "math.atan2": _o.arctan2},
+    **{"math.divide_no_nan": _o.divide_no_nan},
     **{"__operators__.ne": _o.not_equal},
 }
 _SINGLE = {
@@ -197,6 +197,7 @@ _OTHER: dict[str, Callable[..., Any]] = {
     **{"math.cumsum": _cumulative(_o.cumsum), "math.cumprod": _cumulative(_o.cumprod)},
     "nn.log_softmax": lambda logits, axis=-1: _o.log_softmax(logits, -1 if axis is None else axis),
     "nn.gelu": lambda features, approximate=False: _o.gelu(features, approximate),
+    "math.atan2": lambda y, x: _o.arctan2(*alike(y, x)),
     "math.add_n": lambda inputs: sum(inputs[1:], inputs[0]),
     "cast": lambda x, dtype: _o.cast(x, values.dtype_name(dtype)),
     "concat": _concat,
@@ -213,8 +214,10 @@ _OTHER: dict[str, Callable[..., Any]] = {
     "repeat": lambda input, repeats, axis=None: _o.repeat(input, repeats, axis),
     "reverse": lambda tensor, axis: _o.flip(tensor, values.axes(axis)),
     "broadcast_to": lambda input, shape: _o.broadcast_to(input, shape),
-    "nn.bias_add": lambda value, bias: value + bias,
-    "__operators__.getitem": lambda tensor, slice_spec: tensor[values.index(slice_spec)],
+    "nn.bias_add": lambda value, bias: _o.add(*alike(value, bias)),
+    "__operators__.getitem": lambda tensor, slice_spec: values.item(
+        tensor, values.index(slice_spec)
+    ),
 }
 
 #: What each function of TensorFlow, by its public name, is in `keras.ops`.

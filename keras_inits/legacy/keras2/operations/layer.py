@@ -11,9 +11,6 @@ from keras_inits.legacy.keras2.mending.graph import is_tensor, name_of
 from keras_inits.legacy.keras2.operations.functions import FUNCTIONS
 from keras_inits.legacy.keras2.operations.raw import RAW, parse, takes
 
-#: The classes that tf.keras 2.4 to 2.15 wrote, and the one of the releases before.
-LAMBDAS = ("TFOpLambda", "SlicingOpLambda")
-RAW_LAYER = "TensorFlowOpLayer"
 # Arguments that change no value, where they are of these.
 _IDLE: dict[str, tuple[Any, ...]] = {
     "conjugate": (False,),
@@ -73,7 +70,7 @@ def upgrade_operation(
 
     Raises ValueError, which names the layer and the function, for one that is not in the tables.
     """
-    read = _raw_layer if layer["class_name"] == RAW_LAYER else _lambda
+    read = _raw_layer if layer["class_name"] == "TensorFlowOpLayer" else _lambda
     made = [read(layer, first, further) for first, further in calls]
     function, arguments, _ = made[0] if made else read(layer, [], {})
     if any(other[:2] != (function, arguments) for other in made[1:]):

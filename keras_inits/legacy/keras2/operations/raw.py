@@ -67,7 +67,7 @@ def _strided_slice(
         else:
             first = None if begin_mask & bit else int(start)
             spec.append(slice(first, None if end_mask & bit else int(stop), int(step)))
-    return x[tuple(spec)]
+    return values.item(x, tuple(spec))
 
 
 _OTHER: dict[str, Callable[..., Any]] = {
@@ -81,7 +81,7 @@ _OTHER: dict[str, Callable[..., Any]] = {
     "Pack": lambda *x, axis=0: FUNCTIONS["stack"](x, axis),
     "Unpack": lambda x, axis=0: keras.ops.unstack(x, axis=axis),
     "Split": lambda axis, x, num_split: keras.ops.split(x, num_split, axis),
-    "SplitV": lambda x, sizes, axis: keras.ops.split(x, values.cuts(sizes), axis),
+    "SplitV": lambda x, sizes, axis, num_split=None: keras.ops.split(x, values.cuts(sizes), axis),
     "Squeeze": lambda x, squeeze_dims=None: keras.ops.squeeze(x, values.axes(squeeze_dims or None)),
     "Cast": lambda x, DstT: keras.ops.cast(x, values.dtype_name(DstT)),
     "LeakyRelu": lambda x, alpha=0.2: keras.ops.leaky_relu(x, alpha),
@@ -106,14 +106,14 @@ RAW: dict[str, Callable[..., Any]] = {
 _OF_TYPES = frozenset(
     {"T", "N", "Tidx", "Tshape", "Tperm", "Tdim", "Tmultiples", "Index", "Tparams", "Tindices"}
     | {"Taxis", "SrcT", "Truncate", "_cloned", "_output_shapes", "num", "Tlen", "Tpaddings"}
-    | {"data_format", "grad_a", "grad_b", "Tcond"}
+    | {"data_format", "grad_a", "grad_b", "Tcond", "incompatible_shape_error", "grad_x", "grad_y"}
 )
 
 
 def parse(node_def: Any) -> tuple[str, dict[str, Any]]:
     """(operation, attributes) of a node of TensorFlow's graph, as a dict or in its binary form."""
     if not isinstance(node_def, dict):
-        from google.protobuf import json_format
+        from google.protobuf import json_format  # type: ignore[import-untyped]
         from tensorflow.compat.v1 import NodeDef
 
         message = NodeDef.FromString(node_def.encode("utf-8"))
@@ -126,12 +126,11 @@ def parse(node_def: Any) -> tuple[str, dict[str, Any]]:
 
 def _attribute(value: Mapping[str, Any]) -> Any:
     """The value of an attribute, which stands under the name of its kind."""
-    ((kind, plain),) = value.items() if value else (("", None),)
-    if kind == "i":
-        return int(plain)
-    if kind == "list":
-        return [int(x) for x in plain.get("i", [])]
-    return plain
+    if "i" in value:
+        return int(value["i"])
+    if "list" in value:
+        return [int(x) for x in value["list"].get("i", [])]
+    return next(iter(value.values()), None)
 
 
 def takes(name: str, count: int, attributes: Mapping[str, Any]) -> bool:

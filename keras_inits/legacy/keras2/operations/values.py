@@ -44,6 +44,29 @@ def index(spec: Any) -> Any:
     return spec
 
 
+def item(tensor: Any, spec: Any) -> Any:
+    """tensor[spec]; steps backwards are taken apart, for PyTorch has none."""
+    parts = list(spec) if isinstance(spec, tuple) else [spec]
+    axis = 0
+    for place, part in enumerate(parts):
+        if part is Ellipsis:
+            axis = len(tensor.shape) - sum(p is not None for p in parts[place + 1 :])
+        elif isinstance(part, slice) and part.step is not None and part.step < 0:
+            tensor = _backwards(tensor, part, axis)
+            parts[place] = slice(None)
+        axis += part is not None and part is not Ellipsis
+    return tensor[tuple(parts)]
+
+
+def _backwards(tensor: Any, part: slice, axis: int) -> Any:
+    if (part.start, part.stop, part.step) == (None, None, -1):
+        return keras.ops.flip(tensor, axis)
+    size = tensor.shape[axis]
+    if size is None:
+        raise ValueError(f"tf.Tensor.__getitem__: {part} needs an axis whose size is known")
+    return keras.ops.take(tensor, list(range(*part.indices(size))), axis=axis)
+
+
 def channels_last(name: str, data_format: str) -> None:
     """An error for images whose channels come first."""
     if data_format != "NHWC":

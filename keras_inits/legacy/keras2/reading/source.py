@@ -68,7 +68,7 @@ def read(path: Path) -> Source:
     return Source(found, version, str(attributes.get("backend", "")), weights)
 
 
-def _hdf5(path: Path) -> tuple[Any, dict[str, Any], Path]:
+def _hdf5(path: Path) -> tuple[Any, dict[str, Any], Path | io.BytesIO | None]:
     import h5py
 
     with readable(path.name, "HDF5"), h5py.File(path, "r") as file:

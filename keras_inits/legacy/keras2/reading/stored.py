@@ -48,7 +48,7 @@ def _children(groups: Any, config: dict[str, Any]) -> list[tuple[dict[str, Any],
 
 def _values(group: Any, node: dict[str, Any]) -> list[tuple[str, np.ndarray]]:
     """A layer's own weights and those of the layers inside it."""
-    own = group["vars"] if "vars" in group else {}
+    own = group.get("vars", {})
     found = [(f"vars/{key}", np.asarray(own[key])) for key in sorted(own, key=int)]
     if is_model(node):
         pairs = _children(group["layers"], node) if "layers" in group else []

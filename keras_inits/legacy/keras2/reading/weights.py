@@ -26,11 +26,11 @@ def load_weights(model: keras.Model, config: dict[str, Any], file: Any, backend:
     """
     layers = _top(model, config)
     if "layer_names" in file.attrs or "layer_names0" in file.attrs or "model_weights" in file:
-        groups = _groups(file["model_weights"] if "model_weights" in file else file)
-        orders = (_parted, _in_turn)
+        groups = _groups(file.get("model_weights", file))
+        orders = [_parted, _in_turn]
     else:
         groups = stored_weights(file, config)
-        orders = (_in_turn,)
+        orders = [_in_turn]
     values: dict[int, tuple[Any, np.ndarray]] = {}
     for name, (layer, node) in _matched(layers, groups):
         choices = [order(layer, node) for order in orders]
@@ -167,7 +167,7 @@ def _once(weights: list[Any]) -> list[Any]:
 
 def _rearranged(layer: Any, values: dict[int, tuple[Any, np.ndarray]], *, flipped: bool) -> None:
     """Bring what CuDNN and Theano stored otherwise into Keras 3's form."""
-    cell = getattr(layer, "cell", None)
+    cell: Any = getattr(layer, "cell", None)
     if isinstance(layer, (keras.layers.LSTM, keras.layers.GRU)) and cell.use_bias:
         parts = [cell.kernel, cell.recurrent_kernel, cell.bias]
         if all(id(v) in values for v in parts) and _is_cudnn(values[id(cell.bias)][1], cell):

@@ -16,7 +16,7 @@ def parse_yaml(text: str) -> Any:
     Raises ImportError where PyYAML is not installed, ValueError for what is no plain data.
     """
     try:
-        import yaml
+        import yaml  # type: ignore[import-untyped]
     except ImportError as error:
         raise ImportError(
             "legacy_load_model: a YAML file needs PyYAML; install keras_inits[yaml] or pyyaml"
