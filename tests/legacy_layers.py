@@ -14,8 +14,9 @@ LAYERS: dict[str, tuple[str, dict[str, Any], list[tuple[int, ...]]]] = {}
 
 
 def _add(cls: str, shape: tuple[int, ...], *variants: dict[str, Any], inputs: int = 1) -> None:
-    for i, arguments in enumerate(variants or ({},)):
-        LAYERS[f"{cls}{i or ''}"] = (cls, arguments, [shape] * inputs)
+    for arguments in variants or ({},):
+        number = sum(other == cls for other, _, _ in LAYERS.values())
+        LAYERS[f"{cls}-{number}" if number else cls] = (cls, arguments, [shape] * inputs)
 
 
 _add("Dense", V, {"units": 3, "activation": "tanh"}, {"units": 3, "use_bias": False})

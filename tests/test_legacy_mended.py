@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
 import marshal
 from pathlib import Path
@@ -248,6 +249,17 @@ def test_other_archives_and_folders(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(b"")
     with pytest.raises(ValueError, match="a SavedModel folder; load it with the tf_keras package"):
         legacy_load_model(tmp_path)
+
+
+@pytest.mark.once
+def test_the_page_is_up_to_date() -> None:
+    path = Path(__file__).parents[1] / "tools" / "files.py"
+    spec = importlib.util.spec_from_file_location("files", path)
+    assert spec is not None
+    assert spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run tools/files.py"
 
 
 def test_weights_that_do_not_fit_change_nothing(tmp_path: Path) -> None:
