@@ -17,6 +17,7 @@ from conftest import to_numpy
 
 from keras_inits.legacy.keras2.files import legacy_load_model
 from keras_inits.legacy.keras2.layers import upgrade_model
+from keras_inits.legacy.keras2.mending.arguments import arguments_of, changes_nothing
 from keras_inits.legacy.keras2.mending.graph import new_names
 
 DATA = Path(__file__).parent / "data"
@@ -249,6 +250,28 @@ def test_other_archives_and_folders(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(b"")
     with pytest.raises(ValueError, match="a SavedModel folder; load it with the tf_keras package"):
         legacy_load_model(tmp_path)
+
+
+@pytest.mark.once
+def test_arguments_of_every_release_are_taken_or_change_nothing() -> None:
+    """Of Keras 2.0.9, 2.1.6, 2.2.5, 2.3.1 and tf.keras 2.6, 2.9, 2.12, 2.15, with their defaults."""
+    table = json.loads((DATA / "keras2" / "arguments.json").read_text())
+    assert sum(map(len, table.values())) > 1000
+    mended = {("LeakyReLU", "alpha"), ("ThresholdedReLU", "theta")}
+    code = ("module", "_type", "_module")
+    left = []
+    for cls, arguments in table.items():
+        new = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU", "ThresholdedReLU": "ReLU"}.get(cls, cls)
+        known = arguments_of(getattr(keras.layers, new))
+        left += [
+            (cls, key, value)
+            for key, values in arguments.items()
+            for value in values
+            if key not in known and (cls, key) not in mended
+            if not (cls == "Lambda" and key.endswith(code))
+            if not changes_nothing(new, key, value)
+        ]
+    assert not left
 
 
 @pytest.mark.once
