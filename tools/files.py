@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from legacy_layers import GONE, LAYERS, NESTED
 from legacy_models import ARCHIVES, MODELS
@@ -16,7 +15,7 @@ from keras_inits.legacy.keras2.mending.replaced import REPLACED
 from keras_inits.legacy.keras2.operations.functions import FUNCTIONS
 from keras_inits.legacy.keras2.operations.raw import RAW
 
-PAGE = ROOT / "docs" / "files.md"
+PAGE = Path(__file__).parents[1] / "docs" / "files.md"
 
 HEAD = """\
 # Files: what loads, by era and layer
