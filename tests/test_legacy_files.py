@@ -133,8 +133,8 @@ def _edited(tmp_path: Path, change: Any, name: str = "tfkeras_115_sequential") -
 
 
 def test_a_layer_that_is_gone_is_named(tmp_path: Path) -> None:
-    path = _edited(tmp_path, lambda layers: layers[1].update(class_name="CuDNNLSTM"))
-    with pytest.raises(ValueError, match="class 'CuDNNLSTM' of layer 'dense_1'"):
+    path = _edited(tmp_path, lambda layers: layers[1].update(class_name="LocallyConnected1D"))
+    with pytest.raises(ValueError, match="class 'LocallyConnected1D' of layer 'dense_1'"):
         legacy_load_model(path)
 
 

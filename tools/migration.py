@@ -33,10 +33,10 @@ FILES = """\
 changed its meaning: the first layer's `batch_input_shape`, `hard_sigmoid` (slope 0.2; Keras 3 has 1/6), a GRU's `reset_after`
 (absent: False), the calls of nested models, kernels that Theano convolved with. The model comes back uncompiled.
 
-What it cannot mend is named in its error:
+[Files](files.md) lists what loads, by era and layer. What it cannot mend is named in its error:
 
 * a custom class: pass it in `custom_objects`;
-* a layer that Keras 3 does not have, such as `LocallyConnected1D` and `LocallyConnected2D`;
+* a layer that Keras 3 does not have: `LocallyConnected1D`, `LocallyConnected2D`, functions of TensorFlow that `keras.ops` has not;
 * an argument that a layer lost and that had an effect: `time_major=True` of recurrent layers, `renorm=True` and
   `virtual_batch_size` of BatchNormalization;
 * code: a `Lambda` layer, unless you pass `safe_mode=False`.

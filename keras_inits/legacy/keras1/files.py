@@ -12,9 +12,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits.configs import DEEPEST, children, is_too_deep
 from keras_inits.legacy.keras1.port.common import OWNER, Origin, Port, keras_name
 from keras_inits.legacy.keras1.port.graph import port
-from keras_inits.legacy.keras2.initializers import DEEPEST, children, is_too_deep
 
 Group = tuple[str, list[tuple[str, np.ndarray]]]
 

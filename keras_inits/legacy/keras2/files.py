@@ -1,12 +1,11 @@
-"""Models from the files of Keras 2 and tf.keras."""
+"""Models from the files of Keras 1, Keras 2 and tf.keras."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -14,17 +13,17 @@ from typing import Any
 
 import keras
 
+from keras_inits import checks
 from keras_inits.configs import DEEPEST, is_too_deep, nodes, registered
 from keras_inits.legacy.keras2.initializers import era_of
-from keras_inits.legacy.keras2.layers import upgrade_model
+from keras_inits.legacy.keras2.layers import class_of, upgrade_model
+from keras_inits.legacy.keras2.mending.graph import FUNCTIONS, new_name, new_names
+from keras_inits.legacy.keras2.mending.lambdas import with_functions
+from keras_inits.legacy.keras2.reading.source import OWNER, Source, read, readable
+from keras_inits.legacy.keras2.reading.weights import load_weights
 
-_OWNER = "legacy_load_model"
-_PAGE = "docs/migration.md"
 _TRIES = 200  # layers made singly to find the one that fails
-_FLIPPED = (
-    *(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D),
-    *(keras.layers.Conv2DTranspose, keras.layers.ConvLSTM2D),
-)
+_SHOWN = 5  # renamed layers that the warning lists
 
 
 def legacy_load_model(
@@ -33,110 +32,150 @@ def legacy_load_model(
     *,
     custom_objects: dict[str, Any] | None = None,
     safe_mode: bool = True,
+    backend: str | None = None,
 ) -> keras.Model:
-    """The model in a `.h5` file, or in a `.json` file and `weights`, of Keras 2 or tf.keras.
+    """The model in a file of Keras 1, Keras 2 or tf.keras, with its weights.
 
-    Reads what Keras 2.0 to 2.3 and tf.keras 1.x and 2.x saved: initializers get the law that they
+    Reads what Keras 1.0 to 2.3 and tf.keras 1.x and 2.x saved: initializers get the law that they
     had then (see `legacy_scope`), the first layer's `batch_input_shape` becomes an InputLayer, and
-    what else changed its meaning (`hard_sigmoid`, a GRU's `reset_after`) keeps the old one. The
-    model comes back uncompiled. Without `weights` a `.json` file gives freshly drawn ones.
+    what else changed its meaning (`hard_sigmoid`, a GRU's `reset_after`) keeps the old one. Layers
+    that Keras 3 has under another name become those (`CuDNNLSTM`, `ThresholdedReLU`, functions of
+    TensorFlow); a "/" or "." in a layer's name becomes "_", which a warning says. docs/files.md lists what
+    loads. The model comes back uncompiled.
 
-    `custom_objects` are as in `keras.models.load_model`, and so is `safe_mode`: while it is True
-    nothing in the file runs, and a Lambda layer is an error.
+    Args:
+        path: a `.h5` or `.keras` file, or a `.json` or `.yaml` file with the architecture alone.
+        weights: the file of the weights, where `path` has none; without it they are drawn.
+        custom_objects: classes and functions by name, as in `keras.models.load_model`; also the
+            names that the code of a Lambda layer uses.
+        safe_mode: True: nothing in the file runs, and a Lambda layer is an error. False: the code
+            in Lambda layers is loaded; only for files that you trust.
+        backend: "theano" or "tensorflow": what wrote the file, where it does not say so itself.
 
-    Raises ValueError where the file is damaged or holds what Keras 3 has no counterpart for, named
-    in the message: a custom class that is not in `custom_objects`, a layer or an argument that is
-    gone; and for the files of Keras 1, whose models have to be ported.
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: the file is damaged or holds what Keras 3 has no counterpart for, named in the
+            message: a custom class that is not in `custom_objects`, a layer, an argument or a
+            function that is gone; or it is one of Keras 3.
+        ImportError: a YAML file, and PyYAML is not installed.
+
+    Example:
+        >>> legacy_load_model("old.h5")  # doctest: +SKIP
     """
+    if backend is not None:
+        checks.one_of(OWNER, "backend", backend, ("theano", "tensorflow"))
     path = Path(path)
-    config, version, backend = _read(path)
-    era = era_of(version)
-    if era == "keras1":
-        raise ValueError(
-            f"{_OWNER}: path must be a file of Keras 2 or tf.keras, got {path.name}, which Keras "
-            f"{version} wrote; {_PAGE} says how to port its model and weights"
-        )
+    source = read(path)
+    source = replace(source, backend=backend or source.backend)
+    era = era_of(source.version)
     if era == "keras3":
         raise ValueError(
-            f"{_OWNER}: path must be a file of Keras 2 or tf.keras, got {path.name}, which Keras "
-            f"{version} wrote; keras.models.load_model reads it"
+            f"{OWNER}: path must be a file of Keras 1, Keras 2 or tf.keras, got {path.name}, which "
+            f"Keras {source.version} wrote; {_reader(source)} reads it"
         )
-    if is_too_deep(config):
-        raise ValueError(f"{_OWNER}: {path.name} must hold a config at most {DEEPEST} deep")
+    if is_too_deep(source.config):
+        raise ValueError(f"{OWNER}: {path.name} must hold a config at most {DEEPEST} deep")
+    objects = custom_objects or {}
+    if era == "keras1":
+        return _load_keras1(path, source, weights, objects, safe_mode)
     if safe_mode:
-        _refuse_code(path, config)
-    custom_objects = custom_objects or {}
+        _refuse_code(path, source.config)
     try:
-        config = upgrade_model(config, era)
+        config = upgrade_model(source.config, era)
+        renamed = _renamed(source.config)
     except (LookupError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(
-            f"{_OWNER}: {path.name} must hold a model's config, got {error!r}"
+            f"{OWNER}: {path.name} must hold a model's config, got {error!r}"
         ) from error
-    _check_classes(config, custom_objects)
-    model = _build(path, config, custom_objects, safe_mode)
-    source = weights or (path if _is_hdf5(path) else None)
-    if source is not None:
-        with _readable(Path(source), "the model's weights"):
-            _load_weights(model, Path(source))
-        if backend == "theano":
-            _flip_kernels(model)
+    config, functions = with_functions(config, objects)
+    objects = {**objects, **functions}
+    _check_classes(config, objects)
+    model = _build(path, config, objects, safe_mode)
+    _load(model, source, path if weights is None else Path(weights), weights is not None)
+    if renamed:
+        _warn(path, renamed)
     return model
 
 
-def _is_hdf5(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(8) == b"\x89HDF\r\n\x1a\n"
+def _load_keras1(
+    path: Path,
+    source: Source,
+    weights: str | PathLike[str] | None,
+    custom_objects: dict[str, Any],
+    safe_mode: bool,
+) -> keras.Model:
+    """A file of Keras 1 goes on to its own loader."""
+    from keras_inits.legacy.keras1.files import load_keras1  # which few need
+
+    held = source.weights if isinstance(source.weights, Path) else None
+    return load_keras1(
+        path,
+        source.config,
+        source.version,
+        source.backend,
+        held if weights is None else Path(weights),
+        custom_objects,
+        safe_mode,
+    )
 
 
-@contextmanager
-def _readable(path: Path, kind: str) -> Iterator[None]:
-    """Whatever reading a damaged file raises, as a ValueError that names the file."""
-    try:
-        yield
-    except (FileNotFoundError, IsADirectoryError, PermissionError):
-        raise
-    except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
-        raise ValueError(
-            f"{_OWNER}: file {path.name} cannot be read as {kind}: {reason[:200]}"
-        ) from error
+def _reader(source: Source) -> str:
+    """The function of Keras 3 for such a file."""
+    whole = source.weights is not None
+    return "keras.models.load_model" if whole else "keras.models.model_from_json"
 
 
-def _read(path: Path) -> tuple[dict[str, Any], str, str]:
-    """(model config, version and backend that wrote it) of a .h5 or .json file."""
-    if not _is_hdf5(path):
-        with _readable(path, "a model's .h5 or .json file"):
-            found = json.loads(path.read_text(encoding="utf-8"))
-        attributes = found if isinstance(found, dict) else {}
-    else:
-        import h5py
+def _load(model: keras.Model, source: Source, path: Path, is_apart: bool) -> None:
+    """The weights of the file, or of the one given beside it."""
+    file = path if is_apart else source.weights
+    if file is None:
+        return
+    import h5py
 
-        with _readable(path, "HDF5"), h5py.File(path, "r") as file:
-            attributes = {key: _text(value) for key, value in file.attrs.items()}
-        if "model_config" not in attributes:
-            raise ValueError(
-                f"{_OWNER}: path must be a file with a model's config, got {path.name}, which holds "
-                f"weights alone; give the model's .json as path and this file as weights"
-            )
-        with _readable(path, "a model's config"):
-            found = json.loads(attributes["model_config"])
-    if not isinstance(found, dict) or not {"class_name", "config"} <= found.keys():
-        raise ValueError(f"{_OWNER}: {path.name} must hold a model's config, got none in it")
-    version = str(attributes.get("keras_version", "1"))[:40]
-    return found, version, str(attributes.get("backend", ""))
+    with readable(path.name, "the model's weights"), h5py.File(file, "r") as opened:
+        load_weights(model, source.config, opened, source.backend)
 
 
-def _text(value: Any) -> Any:
-    return value.decode("utf-8") if isinstance(value, bytes) else value
+def _renamed(config: dict[str, Any]) -> dict[str, str]:
+    """The layers of all models in a config whose names change, with the new ones."""
+    found: dict[str, str] = {}
+    for node in nodes(config):
+        inner = node.get("config")
+        name = inner.get("name") if isinstance(inner, dict) and "class_name" in node else None
+        if isinstance(name, str) and node["class_name"] not in FUNCTIONS:
+            found.setdefault(name, new_name(name))
+        layers = inner.get("layers") if isinstance(inner, dict) else inner
+        if isinstance(node.get("class_name"), str) and isinstance(layers, list):
+            found |= new_names(layers)
+    return {old: new for old, new in found.items() if old != new}
+
+
+def _warn(path: Path, renamed: dict[str, str]) -> None:
+    shown = ", ".join(f"{old!r} -> {new!r}" for old, new in list(renamed.items())[:_SHOWN])
+    more = f" and {len(renamed) - _SHOWN} more" if len(renamed) > _SHOWN else ""
+    warnings.warn(
+        f"{OWNER}: Keras 3 takes no '/' or '.' in layers' names; in {path.name} these are renamed: "
+        f"{shown}{more}",
+        stacklevel=3,
+    )
 
 
 def _refuse_code(path: Path, config: Any) -> None:
     for node in nodes(config):
-        if node.get("class_name") in ("Lambda", "__lambda__"):
+        name = class_of(node) if isinstance(node.get("class_name"), str) else ""
+        code = any(key.endswith("activation") and _is_code(value) for key, value in node.items())
+        if code or name in ("Lambda", "__lambda__"):
             raise ValueError(
-                f"{_OWNER}: {path.name} must hold no code, got a {node['class_name']}; pass "
+                f"{OWNER}: {path.name} must hold no code, got a {name or '__lambda__'}; pass "
                 "safe_mode=False if you trust the file"
             )
+
+
+def _is_code(value: Any) -> bool:
+    """Whether an activation is the code that tf.keras wrote for a lambda."""
+    return isinstance(value, dict) and isinstance(value.get("value"), list)
 
 
 def _layers(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -154,14 +193,14 @@ def _check_classes(config: dict[str, Any], custom_objects: dict[str, Any]) -> No
         name = layer["config"].get("name")
         if not _known(layer, custom_objects):
             raise ValueError(
-                f"{_OWNER}: custom_objects must have the class {layer['class_name']!r} of layer "
+                f"{OWNER}: custom_objects must have the class {layer['class_name']!r} of layer "
                 f"{name!r}, which Keras 3 does not have"
             )
         for node in nodes(layer):
             for key, value in node.items():
                 if key.endswith("_initializer") and not _known(value, custom_objects):
                     raise ValueError(
-                        f"{_OWNER}: custom_objects must have the class {value['class_name']!r}, "
+                        f"{OWNER}: custom_objects must have the class {value['class_name']!r}, "
                         f"the {key} of layer {name!r}"
                     )
 
@@ -190,45 +229,12 @@ def _build(
             except Exception as cause:
                 reason = str(cause).strip().splitlines()[-1]
                 raise ValueError(
-                    f"{_OWNER}: layer {layer['config'].get('name')!r} ({layer['class_name']}) of "
+                    f"{OWNER}: layer {layer['config'].get('name')!r} ({layer['class_name']}) of "
                     f"{path.name} cannot be made by Keras {keras.__version__}: {reason}"
                 ) from cause
         raise ValueError(
-            f"{_OWNER}: {path.name} holds no model that Keras builds: {error}"
+            f"{OWNER}: {path.name} holds no model that Keras builds: {error}"
         ) from error
     if not isinstance(model, keras.Model):
-        raise ValueError(f"{_OWNER}: path must be a model's file, got a {config['class_name']!r}")
+        raise ValueError(f"{OWNER}: path must be a model's file, got a {config['class_name']!r}")
     return model
-
-
-def _load_weights(model: keras.Model, path: Path) -> None:
-    name = path.name.lower()
-    if name.endswith((".h5", ".hdf5")) and not name.endswith(".weights.h5"):
-        model.load_weights(path)
-        return
-    # Keras tells the format by the name alone.
-    with tempfile.TemporaryDirectory() as folder:
-        model.load_weights(shutil.copyfile(path, Path(folder, "weights.h5")))
-
-
-def _flip_kernels(model: keras.Model) -> None:
-    """Theano convolved where all others correlate: reverse the spatial axes, as Keras 2 did."""
-    flipped: set[int] = set()
-    for layer in _all_layers(model):
-        if not isinstance(layer, _FLIPPED):
-            continue
-        for kernel in (layer.kernel, getattr(layer, "recurrent_kernel", None)):
-            if kernel is not None and id(kernel) not in flipped:
-                flipped.add(id(kernel))
-                kernel.assign(
-                    keras.ops.flip(kernel.value, axis=tuple(range(len(kernel.shape) - 2)))
-                )
-
-
-def _all_layers(layer: keras.Layer) -> Iterator[keras.Layer]:
-    yield layer
-    inside = [*getattr(layer, "layers", ()), getattr(layer, "layer", None)]
-    both = [getattr(layer, name, None) for name in ("forward_layer", "backward_layer")]
-    for child in (*inside, *both):
-        if isinstance(child, keras.Layer):
-            yield from _all_layers(child)

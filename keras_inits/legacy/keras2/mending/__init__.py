@@ -1,0 +1,1 @@
+"""What changed between Keras 2 and Keras 3 in the configs of layers and models."""

@@ -1,0 +1,1 @@
+"""What is in a file: the config of a model and its weights."""
