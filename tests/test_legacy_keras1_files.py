@@ -272,10 +272,9 @@ def test_layers_that_keras_3_does_not_have_are_named(kind: str, tmp_path: Path) 
 
 @pytest.mark.once
 def test_errors_name_layer_and_class(tmp_path: Path) -> None:
-    pool = k1.layer("MaxPooling2D", "p", pool_size=[9, 9], strides=None, border_mode="valid")
-    ahead = k1.first(k1.convolution(2, (2, 2)), 4, 4, 1)
-    with pytest.raises(ValueError, match=r"layer 'p' \(MaxPooling2D\) does not take the inputs"):
-        k1.fresh(tmp_path, k1.sequential(ahead, {**pool, "config": {**pool["config"]}}))
+    shaped = k1.layer("Reshape", "r", target_shape=[5])
+    with pytest.raises(ValueError, match=r"layer 'r' \(Reshape\) does not take the inputs"):
+        k1.fresh(tmp_path, k1.sequential(k1.first(k1.dense(2), 3), shaped))
     with pytest.raises(ValueError, match=r"layer 'x' \(Merge\) cannot be made by .* mode must be"):
         k1.fresh(tmp_path, k1.sequential(k1.first(k1.dense(2), 3), k1.merge("join", name="x")))
     node = k1.dense(2)
