@@ -45,10 +45,12 @@ from keras_inits.streams import DefaultStream, Keras1Stream, Stream, TorchStream
 if TYPE_CHECKING:
     from keras_inits.legacy.keras2.files import legacy_load_model
     from keras_inits.legacy.scope import legacy_scope
+    from keras_inits.models.choice.presets import register_preset
     from keras_inits.models.data_dependent import data_dependent
     from keras_inits.models.initialize import initialize
     from keras_inits.models.lsuv import lsuv
     from keras_inits.models.reloadable import check_reloadable
+    from keras_inits.models.weights.geometry import Geometry, register_geometry
     from keras_inits.reports.report import Report
 
 Zeros = Zero
@@ -58,6 +60,7 @@ __version__ = "0.1.0"
 
 # What registers nothing with Keras is imported when it is first used.
 _LATER = {
+    "Geometry": "models.weights.geometry",
     "Report": "reports.report",
     "check_reloadable": "models.reloadable",
     "data_dependent": "models.data_dependent",
@@ -65,6 +68,8 @@ _LATER = {
     "legacy_load_model": "legacy.keras2.files",
     "legacy_scope": "legacy.scope",
     "lsuv": "models.lsuv",
+    "register_geometry": "models.weights.geometry",
+    "register_preset": "models.choice.presets",
 }
 
 __all__ = [
@@ -78,6 +83,7 @@ __all__ = [
     "ForgetGateBias",
     "FromArray",
     "Gated",
+    "Geometry",
     "GlorotNormal",
     "GlorotUniform",
     "HeNormal",
@@ -119,6 +125,8 @@ __all__ = [
     "lsuv",
     "names",
     "register",
+    "register_geometry",
+    "register_preset",
 ]
 
 _host.give_einsum_axes(VarianceScaling, _einsum_axes)

@@ -202,7 +202,6 @@ def test_large_and_small_gains() -> None:
         (lambda: ki.keras1.Normal(1e5, seed=1), "float16"),
         (lambda: ki.keras1.Identity(1e5), "float16"),
     ],
-    ids=str,
 )
 def test_an_entry_that_the_dtype_cannot_hold_is_an_error(make, dtype: str) -> None:
     scheme = make()
