@@ -204,3 +204,9 @@ def test_a_block_equals_the_same_part_of_the_whole() -> None:
         scheme = cls(seed=2) if cls.random else cls()
         fill = scheme._filler((6, 6), "float32", scheme._stream() if cls.random else None)
         np.testing.assert_array_equal(fill(index), fill(None)[index])
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 4, 8), (3, 3, 3, 2, 4)])
+def test_an_unknown_ordering_is_an_error_of_the_scheme(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"^HeNormal: dim_ordering must be one of 'tf', 'th'"):
+        keras1.HeNormal(dim_ordering="ft")(shape)

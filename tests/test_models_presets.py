@@ -327,3 +327,19 @@ def test_presets_know_every_role_of_their_layers():
             r.path for r in initialize(zoo(), name, seed=0).rows if r.source.startswith("its own")
         ]
         assert left == (["p_re_lu/alpha"] if name == "gpt2" else []), name
+
+
+@pytest.mark.parametrize("preset", ["torch", "flax", "gpt2"])
+def test_scales_of_normalizations_alone_are_ones(preset):
+    """The scale of an additive attention is a weight, and a moving mean no scale."""
+    inputs = keras.Input((5, 8))
+    y = L.BatchNormalization(name="norm")(L.AdditiveAttention(name="scores")([inputs, inputs]))
+    model = keras.Model(inputs, y)
+    for variable in model.variables:
+        variable.assign(np.full(variable.shape, 7.0))
+    found = {row.path: row for row in initialize(model, preset, seed=1).rows}
+    assert found["scores/scale"].source == "its own initializer"
+    values = {v.path: to_numpy(v) for v in model.variables}
+    assert (values["norm/gamma"] == 1).all()
+    assert not values["norm/beta"].any()
+    assert not values["norm/moving_mean"].any()

@@ -27,7 +27,7 @@ STRUCTURED = "test_structured.py"
 
 # file, before, after, tests
 MUTANTS = [
-    (GENERAL, "limit = math.sqrt(3.0) * stddev", "limit = math.sqrt(2.0) * stddev", "test_laws.py -k Uniform"),
+    (GENERAL, "math.sqrt(3.0) * stddev)", "math.sqrt(2.0) * stddev)", "test_laws.py -k Uniform"),
     (GENERAL, '"fan_in": float(fan_in)', '"fan_in": float(fan_out)', "test_laws.py -k HeNormal"),
     (GENERAL, '"fan_avg": (fan_in + fan_out) / 2.0', '"fan_avg": fan_in + fan_out', "test_laws.py -k Glorot"),
     (GENERAL, "math.sqrt(fan_in * fan_out)", "fan_in * fan_out", "test_laws.py -k VarianceScaling"),
@@ -44,13 +44,24 @@ MUTANTS = [
     ("gains.py", '"linear": 1.0,\n    "relu": math.sqrt(2.0)', '"linear": 1.0,\n    "relu": 2.0', "test_fans_gains.py -k gain_forward"),
     ("gains.py", "-z * z / 2", "-z * z", "test_fans_gains.py -k gain_forward"),
     ("fans.py", "field = math.prod(dims[:-2])", "field = math.prod(dims[:2])", "test_fans_gains.py -k compute_fans"),
-    ("schemes/uniform_normal.py", "stream.uniform(shape, -self.scale, self.scale", "stream.uniform(shape, 0.0, self.scale", "test_laws.py -k Uniform"),
-    ("schemes/uniform_normal.py", "stream.normal(shape, self.mean, self.stddev", "stream.normal(shape, 0.0, self.stddev", "test_laws.py -k RandomNormal"),
+    ("schemes/uniform_normal.py", "laws.Uniform(-self.scale, self.scale", "laws.Uniform(0.0, self.scale", "test_laws.py -k Uniform"),
+    ("schemes/uniform_normal.py", "laws.Normal(self.mean, self.stddev", "laws.Normal(0.0, self.stddev", "test_laws.py -k RandomNormal"),
     ("schemes/data.py", "rows.std(axis=0)", "rows.var(axis=0)", f"{STRUCTURED} -k data"),
     ("schemes/identity.py", "/ math.sqrt(order)", "/ order", f"{STRUCTURED} -k zero"),
     ("schemes/identity.py", "(extent - 1) // 2", "extent // 2", f"{STRUCTURED} -k dirac"),
-    ("schemes/orthogonal.py", "q *= q.dtype.type(gain)", "q *= q.dtype.type(gain * gain)", f"{STRUCTURED} -k orthogonal"),
-    ("streams/placement.py", "return np.minimum(np.maximum(rounded, low), high)", "return rounded", "test_laws.py -k support"),
+    ("schemes/orthogonal.py", "share = 1 / max(math.prod(shape[:-2]), 1)", "share = 1 / max(math.prod(shape[:-1]), 1)", "test_laws.py -k spread"),
+    ("schemes/recurrent.py", "[1, 1, 2]", "[1, 1, 1]", "test_laws.py -k spread"),
+    (PYTORCH, "float(self.gain) * float(self.gain)", "float(self.gain)", "test_fans_gains.py -k scale_is"),
+    (PYTORCH, "torch_gain(self.nonlinearity, self.a) ** 2", "torch_gain(self.nonlinearity, self.a)", "test_fans_gains.py -k scale_is"),
+    ("laws/truncated.py", "(y - mean) ** 2", "y ** 2", "test_law_objects.py -k truncated"),
+    ("laws/truncated.py", "peak + mean", "peak - mean", "test_law_objects.py -k truncated"),
+    ("laws/truncated.py", "100.0 / (abs(peak)", "1.0 / (abs(peak)", "test_law_objects.py -k truncated"),
+    ("laws/special.py", "abs(self.gain) / math.sqrt(self.n)", "abs(self.gain) / math.sqrt(self.n - 1)", "test_law_objects.py -k moments"),
+    ("laws/special.py", "+ 2 * width", "+ width", "test_law_objects.py -k moments"),
+    ("laws/scaled.py", "math.sqrt(1.0 / 12.0)", "math.sqrt(1.0 / 2.0)", "test_law_objects.py -k moments"),
+    ("legacy/keras1/base.py", "if len(dims) in (4, 5):", "if len(dims) in (4,):", "test_legacy_keras1.py -k unknown_ordering"),
+    ("models/weights/geometry.py", "self._count(self.outputs) * self._count(self.field)", "self._count(self.outputs)", "test_models_structure.py -k depthwise_is"),
+    ("models/choice/presets.py", 'slot.role in _SCALES and type', 'slot.role in _SCALES or type', "test_models_presets.py -k scales_of"),
 ]  # fmt: skip
 
 
