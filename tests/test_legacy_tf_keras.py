@@ -151,6 +151,10 @@ def test_an_argument_that_changes_something_is_an_error(
     folder: Path, cls: str, argument: str, value: Any
 ) -> None:
     arguments = {**_table(folder)[cls], "name": "the_one", argument: value}
+    if argument in arguments_of(getattr(keras.layers, cls)):  # in the newest Keras again
+        config = upgrade_model({"class_name": cls, "config": arguments}, "keras2")["config"]
+        assert config[argument] == value
+        return
     with pytest.raises(ValueError, match=rf"'the_one' \({cls}\).* got {argument}={value!r}"):
         upgrade_model({"class_name": cls, "config": arguments}, "keras2")
 

@@ -38,7 +38,6 @@ def _arg(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _divided(x: Any, y: Any) -> Any:
-    """True division of floats; tf.math.divide of integers alike."""
     return _o.divide(*alike(x, y))
 
 
@@ -151,19 +150,12 @@ def _cumulative(function: Callable[..., Any]) -> Callable[..., Any]:
 _PAIRS = {
     **{"__operators__.add": _o.add, "math.add": _o.add, "math.subtract": _o.subtract},
     **{"math.multiply": _o.multiply, "math.pow": _o.power, "math.maximum": _o.maximum},
-    **{
-        "math.minimum": _o.minimum,
-        "math.floordiv": _o.floor_divide,
-        "floor_div": _o.floor_divide,
-        "math.mod": _o.mod,
-    },
-    **{"math.floormod": _o.mod, "math.equal": _o.equal, "math.not_equal": _o.not_equal},
-    **{"math.greater": _o.greater, "math.greater_equal": _o.greater_equal, "math.less": _o.less},
+    **{"math.minimum": _o.minimum, "floor_div": _o.floor_divide, "math.floormod": _o.mod},
+    **{"math.equal": _o.equal, "math.not_equal": _o.not_equal, "math.greater": _o.greater},
+    **{"math.greater_equal": _o.greater_equal, "math.less": _o.less},
     **{"math.less_equal": _o.less_equal, "math.logical_and": _o.logical_and},
-    **{"math.logical_or": _o.logical_or, "math.logical_xor": _o.logical_xor},
-    **{"math.squared_difference": lambda x, y: _o.square(x - y), "__operators__.eq": _o.equal},
-    **{"math.divide_no_nan": _o.divide_no_nan},
-    **{"__operators__.ne": _o.not_equal},
+    **{"math.logical_or": _o.logical_or, "math.divide_no_nan": _o.divide_no_nan},
+    "math.squared_difference": lambda x, y: _o.square(x - y),
 }
 _SINGLE = {
     **{f"math.{name}": getattr(_o, name) for name in ("abs", "exp", "log", "sqrt", "square")},
@@ -177,9 +169,8 @@ _SINGLE = {
     **{"math.atan": _o.arctan, "math.asinh": _o.arcsinh, "math.acosh": _o.arccosh},
     **{"math.atanh": _o.arctanh, "math.is_nan": _o.isnan, "math.is_finite": _o.isfinite},
     **{f"nn.{name}": getattr(_o, name) for name in ("relu", "relu6", "elu", "selu", "silu")},
-    **{"nn.softsign": _o.softsign, "identity": _first(lambda x: x), "nn.softplus": _o.softplus},
+    **{"nn.softsign": _o.softsign, "identity": _first(lambda x: x)},
     **{"stop_gradient": _o.stop_gradient, "zeros_like": _o.zeros_like, "ones_like": _o.ones_like},
-    **{"nn.sigmoid": _o.sigmoid, "nn.tanh": _o.tanh, "nn.swish": _o.silu},
 }
 _REDUCED = {
     **{"math.reduce_mean": _o.mean, "math.reduce_sum": _o.sum, "math.reduce_max": _o.max},
@@ -188,8 +179,8 @@ _REDUCED = {
     **{"math.reduce_logsumexp": _o.logsumexp},
 }
 _OTHER: dict[str, Callable[..., Any]] = {
-    **{"math.divide": _divided, "math.truediv": _divided, "linalg.matmul": _matmul},
-    **{"math.l2_normalize": _l2_normalize, "norm": _norm, "linalg.norm": _norm, "where": _where},
+    **{"math.truediv": _divided, "linalg.matmul": _matmul},
+    **{"math.l2_normalize": _l2_normalize, "norm": _norm, "where": _where},
     **{"clip_by_value": _clip, "gather": _gather, "one_hot": _one_hot, "pad": _pad},
     **{"nn.depth_to_space": _depth_to_space, "nn.space_to_depth": _space_to_depth},
     **{"image.resize": _resize, "nn.softmax": _softmax, "nn.leaky_relu": _leaky_relu},

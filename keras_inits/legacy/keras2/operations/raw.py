@@ -18,8 +18,8 @@ from keras_inits.legacy.keras2.operations.functions import FUNCTIONS
 _ALIKE: dict[str, str] = {
     **{op: f"math.{name}" for op, name in (
         ("Add", "add"), ("AddV2", "add"), ("Sub", "subtract"), ("Mul", "multiply"),
-        ("RealDiv", "truediv"), ("Div", "divide"), ("Pow", "pow"), ("Maximum", "maximum"),
-        ("Minimum", "minimum"), ("FloorDiv", "floordiv"), ("FloorMod", "floormod"),
+        ("RealDiv", "truediv"), ("Div", "truediv"), ("Pow", "pow"), ("Maximum", "maximum"),
+        ("Minimum", "minimum"), ("FloorMod", "floormod"),
         ("Greater", "greater"), ("GreaterEqual", "greater_equal"), ("Less", "less"),
         ("LessEqual", "less_equal"), ("Equal", "equal"), ("NotEqual", "not_equal"),
         ("LogicalAnd", "logical_and"), ("LogicalOr", "logical_or"), ("Neg", "negative"),
@@ -31,7 +31,7 @@ _ALIKE: dict[str, str] = {
         "Cos", "Tan", "Tanh", "Sigmoid", "Softplus", "Erf", "Log1p", "Expm1", "Reciprocal",
     )},
     **{op: f"nn.{op.lower()}" for op in ("Relu", "Relu6", "Elu", "Selu", "Softsign", "Softmax")},
-    "Identity": "identity", "StopGradient": "stop_gradient", "LogSoftmax": "nn.log_softmax",
+    "FloorDiv": "floor_div", "Identity": "identity", "StopGradient": "stop_gradient", "LogSoftmax": "nn.log_softmax",
     "ZerosLike": "zeros_like", "OnesLike": "ones_like", "Reshape": "reshape",
     "ExpandDims": "expand_dims", "Transpose": "transpose", "Tile": "tile",
     "BiasAdd": "nn.bias_add", "ReverseV2": "reverse", "ClipByValue": "clip_by_value",

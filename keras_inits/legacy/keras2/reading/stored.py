@@ -15,6 +15,8 @@ _INSIDE: dict[str, tuple[str, ...]] = {
     "MultiHeadAttention": ("_query_dense", "_key_dense", "_value_dense", "_output_dense"),
     "Bidirectional": ("forward_layer", "backward_layer"),
 }
+#: Layers that have the first weight of the layer inside them for their own.
+_SHARING = ("SpectralNormalization",)
 _ORDERED = ("cells",)  # lists, whose members are numbered by class
 
 
@@ -70,7 +72,7 @@ def _values(group: Any, node: dict[str, Any]) -> list[tuple[str, np.ndarray]]:
             for cell, part in _children(group[name], cells):
                 found += _values(part, cell)
         else:
-            found += _values(group[name], inner)
+            found += _values(group[name], inner)[node["class_name"] in _SHARING :]
     return found
 
 
