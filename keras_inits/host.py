@@ -74,6 +74,31 @@ def give_whole_biases() -> None:
             cell.build = _with_whole_bias(cell.build)
 
 
+def objects_in_scope() -> dict[str, Any]:
+    """The custom objects of the scopes around.
+
+    There is no public way to read them (3.10 to 3.15), but a scope keeps in `backup` what it found.
+    """
+    scope = keras.saving.custom_object_scope({})
+    with scope:
+        return dict(scope.backup)
+
+
+def with_add_weight(cls: type, add_weight: Callable[..., Any]) -> type:
+    """A subclass of a layer class, of the same name, with another `add_weight`.
+
+    A built variable does not know its initializer (3.10 to 3.15), so a layer is built once more with
+    an `add_weight` that takes notes. Keras documents what layers call it with, and not that it can
+    be replaced.
+    """
+    return type(cls.__name__, (cls,), {"add_weight": add_weight, "__module__": cls.__module__})
+
+
+def give_add_weight(layer: Any, add_weight: Callable[..., Any]) -> None:
+    """As `with_add_weight`, for a layer that is made already."""
+    layer.add_weight = add_weight.__get__(layer)
+
+
 def _with_whole_bias(original: Any) -> Any:
     @functools.wraps(original)
     def build(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -106,11 +131,9 @@ def in_fresh_state(function: Callable[[], T]) -> T:
 
     Keras counts the names that it gives, and draws from a global seed generator. Both are kept per
     thread (3.10 to 3.15, undocumented), so the function runs in a thread of its own, with the
-    custom objects, dtype policy and distribution of the caller's. There is no public way to read
-    the first, but a scope remembers in `backup` what it stands in.
+    custom objects, dtype policy and distribution of the caller's.
     """
-    with keras.saving.custom_object_scope({}) as scope:
-        custom_objects = scope.backup
+    custom_objects = objects_in_scope()
     policy, distribution = keras.config.dtype_policy(), keras.distribution.distribution()
 
     def run() -> T:

@@ -51,3 +51,39 @@ def test_the_patch_of_einsum_dense_is_for_keras_before_3_15() -> None:
         here = os.environ.get("PYTHONPATH", "")
         answer = python(code, PYTHONPATH=os.pathsep.join([oldest, here]), KERAS_BACKEND="torch")
         assert answer.splitlines()[-1] == "False", "the patch of EinsumDense.build can go"
+
+
+def test_a_scope_of_custom_objects_is_not_to_be_read_otherwise() -> None:
+    """Not needed any more once Keras tells the objects of a scope."""
+    with keras.saving.custom_object_scope({"mine": np.zeros}):
+        assert host.objects_in_scope()["mine"] is np.zeros
+        assert "mine" not in keras.saving.get_custom_objects()
+    assert "mine" not in host.objects_in_scope()
+
+
+def test_a_built_variable_does_not_know_its_initializer() -> None:
+    """Or else layers need not be built once more with an `add_weight` that takes notes."""
+    layer = L.Dense(2)
+    layer.build((None, 3))
+    assert not hasattr(layer.kernel, "initializer")
+
+
+def test_keras_asks_for_pieces_of_a_bias() -> None:
+    """Not needed any more once a bias initializer sees the whole shape under unit_forget_bias."""
+    asked = []
+
+    def initializer(shape, dtype=None):
+        asked.append(tuple(shape))
+        return keras.ops.zeros(shape, dtype)
+
+    for cell, shape in ((L.LSTMCell(3, bias_initializer=initializer), (None, 2)),):
+        cell.build(shape)
+    assert asked == [(3,), (6,)]
+
+
+def test_names_are_counted_per_thread() -> None:
+    """What `in_fresh_state` makes leaves this thread's names alone."""
+    first = L.Dense(1).name
+    assert host.in_fresh_state(lambda: L.Dense(1).name) == "dense"
+    number = int(first.partition("_")[2] or 0)
+    assert L.Dense(1).name == f"dense_{number + 1}"

@@ -34,7 +34,7 @@ prediction to 1e-5 (layers in half precision to 1e-2). Files of Keras 2.0.8, 2.2
 | the same | architecture as JSON or YAML (needs PyYAML), weights apart | `legacy_load_model("model.json", "weights.h5")` |
 | tf.keras 2.12 to 2.15, tf_keras | `.keras` | `legacy_load_model("model.keras")` |
 | tf.keras | SavedModel folder | load it with the tf_keras package and save it as `.h5` |
-| Keras 1 | any | see the [migration page](migration.md) |
+| Keras 1.0 to 1.2 | `.h5`; architecture as JSON or YAML, weights apart | the same; the [migration page](migration.md) says more |
 | Keras 3 | `.keras`, `.h5`; JSON | `keras.models.load_model`; `keras.models.model_from_json` |
 
 The model comes back uncompiled. One input or output is a tensor, not a list of one. A `/` or `.` in a layer's name becomes `_`,

@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 
+from keras_inits import backend
 from keras_inits.comparison.candidates import Candidate
 from keras_inits.comparison.datasets import Dataset
 from keras_inits.comparison.reload import predict, predict_elsewhere
@@ -52,7 +53,7 @@ def compare_networks(
                 expected.append(predict(model, probe))
     progress("reloading every model in another process")
     rows, problems = _reloaded(rows, probe, expected)
-    return Comparison(data.name, keras.backend.backend(), epochs, seed, rows, problems)
+    return Comparison(data.name, backend.name(), epochs, seed, rows, problems)
 
 
 def _train(

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits import backend
 from keras_inits.comparison.datasets import Dataset
 
 #: Widths of the hidden relu layers; the output layer has one unit per class.
@@ -38,7 +39,7 @@ def build(widths: Sequence[int], data: Dataset, kernel: Callable[[int], Any]) ->
 @contextlib.contextmanager
 def single_threaded() -> Iterator[None]:
     """PyTorch on one thread: handing so little work to others takes longer than doing it."""
-    if keras.backend.backend() != "torch":
+    if backend.name() != "torch":
         yield
         return
     import torch
@@ -65,7 +66,7 @@ class Trainer:
             optimizer,
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             # Compiling with XLA takes TensorFlow longer than the training that it speeds up.
-            jit_compile=keras.backend.backend() == "jax",
+            jit_compile=backend.name() == "jax",
         )
         optimizer.build(network.trainable_variables)
         self._fresh = [(v, keras.ops.convert_to_numpy(v).copy()) for v in optimizer.variables]

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import keras
 
 from keras_inits import checks
+from keras_inits.host import objects_in_scope
 from keras_inits.legacy.keras1.schemes import NAMES as KERAS1_NAMES
 from keras_inits.legacy.keras2.initializers import ERAS, SPELLINGS, upgrade_initializer
 
@@ -57,13 +58,9 @@ def legacy_scope(era: str) -> Iterator[None]:
     Uniform()
     """
     checks.one_of("legacy_scope", "era", era, ERAS)
-    # Keras's scopes replace one another; theirs keep a copy of what was there before.
-    probe = keras.saving.custom_object_scope({})
-    with probe:
-        around = probe.backup
     others = {
         name: value
-        for name, value in around.items()
+        for name, value in objects_in_scope().items()  # Keras's scopes replace one another
         if not (isinstance(value, type) and issubclass(value, _Reader))
     }
     with keras.saving.custom_object_scope({**others, **_READERS[era]}):

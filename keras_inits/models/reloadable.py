@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from keras_inits import checks, host
+from keras_inits.host import is_keras
 from keras_inits.models.saving import process
 from keras_inits.models.saving.compiled import compiled_faults
 from keras_inits.models.saving.copies import first_line, size_problem
@@ -161,7 +162,7 @@ def _modules(layer: keras.layers.Layer, found: set[str], seen: set[int]) -> set[
         found |= {
             kind.__module__
             for kind in kinds
-            if kind.__module__.split(".")[0] not in ("keras", "keras_inits")
+            if not (is_keras(kind) or kind.__module__.split(".")[0] == "keras_inits")
         }
         for child in children(layer):
             _modules(child, found, seen)

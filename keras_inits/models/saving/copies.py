@@ -103,8 +103,3 @@ def _closure_problem(function: types.FunctionType) -> str:
             shape = tuple(value.shape)
             return f"a closure over an array of shape {shape}: use keras_inits.FromArray"
     return ""
-
-
-def is_keras(thing: Any) -> bool:
-    """Whether a class or function is Keras's own."""
-    return getattr(thing, "__module__", "").split(".")[0] == "keras"

@@ -15,7 +15,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.models.saving.copies import NotSavedError, is_keras, serialized
+from keras_inits.host import is_keras
+from keras_inits.models.saving.copies import NotSavedError, serialized
 
 _MISSING = object()
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)

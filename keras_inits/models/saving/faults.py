@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from keras_inits.configs import is_object, nodes
-from keras_inits.models.saving.copies import NotSavedError, is_keras, rebuilt, serialized
+from keras_inits.host import is_keras
+from keras_inits.models.saving.copies import NotSavedError, rebuilt, serialized
 from keras_inits.models.saving.differences import object_differences
 from keras_inits.models.saving.trees import (
     Changes,

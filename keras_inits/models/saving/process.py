@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
+
+from keras_inits import backend
 
 # Besides the imports that the user names, this process does nothing to help.
 PROGRAM = """\
@@ -55,7 +56,7 @@ def predictions(
     job = {"sys.path": sys.path, "imports": list(imports), "paths": list(map(str, paths)), "x": x}
     # A device that this process holds has room left for small models only.
     frugal = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-    own = {"KERAS_BACKEND": keras.backend.backend(), **(environment or {})}
+    own = {"KERAS_BACKEND": backend.name(), **(environment or {})}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "job").write_bytes(pickle.dumps(job))
         child = subprocess.run(

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_inits.models.saving.copies import is_keras
+from keras_inits.host import is_keras
 from keras_inits.models.saving.differences import (
     assigned_later,
     attribute_differences,

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from keras_inits.fans import einsum_axes
+from keras_inits.host import give_add_weight, is_keras, with_add_weight
 from keras_inits.schemes.recurrent import ForgetGateBias
 
 # Variables whose initializer's attribute is not `<variable>_initializer`.
@@ -61,7 +62,7 @@ def recover(layer: keras.Layer, variables: list[Any]) -> list[tuple[Any, str]]:
     if mode := quantization(layer):
         return [(None, f"quantized to {mode}; left as it was")] * len(variables)
     found = [_known(_unit_forget_bias(layer, v)) for v in variables]
-    if _is_keras_layer(layer):
+    if is_keras(layer):
         found = [
             f or _known(from_attribute(layer, v)) for f, v in zip(found, variables, strict=True)
         ]
@@ -168,11 +169,10 @@ def _build_copy(layer: keras.Layer, stand_in: Callable[..., Any], made: list[Mad
             made.append(Made(call.get("name"), call["shape"], _resolve(call), variable))
         return variable
 
-    cls = type(layer)
-    watched = type(cls.__name__, (cls,), {"add_weight": add_weight, "__module__": cls.__module__})
+    watched = with_add_weight(type(layer), add_weight)
     scratch = _copy(watched, layer)
     for sublayer in sublayers(scratch):
-        sublayer.add_weight = add_weight.__get__(sublayer)
+        give_add_weight(sublayer, add_weight)
     config = layer.get_build_config()
     if config and not scratch.built:
         scratch.build_from_config(config)
@@ -222,11 +222,6 @@ def _take(made: list[Made], variable: Any) -> Made | None:
 
 def _known(initializer: Any) -> tuple[Any, str] | None:
     return None if initializer is None else (initializer, "")
-
-
-def _is_keras_layer(layer: keras.Layer) -> bool:
-    # Cells of convolutional RNNs are Keras's without being public.
-    return type(layer).__module__.split(".")[0] == "keras"
 
 
 def _first_line(error: Exception) -> str:

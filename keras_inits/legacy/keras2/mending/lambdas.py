@@ -15,6 +15,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits import backend
+
 _OWNER = "legacy_load_model"
 _PARTS = ("function", "mask", "output_shape")
 
@@ -99,7 +101,7 @@ def function(code: dict[str, Any], custom_objects: dict[str, Any], layer: str) -
     found = _loaded(code["code"], layer)
     around = vars(sys.modules[code["of"]]) if code["of"] in sys.modules else {}
     scope = {"keras": keras, "np": np, "numpy": np, **around, **custom_objects}
-    if keras.backend.backend() == "tensorflow":
+    if backend.name() == "tensorflow":
         scope.setdefault("tf", sys.modules["tensorflow"])
     for name in _globals(found):
         if name not in scope and not hasattr(builtins, name):
