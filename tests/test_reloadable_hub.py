@@ -92,8 +92,14 @@ TINY: dict[str, dict[str, Any]] = {
 }
 
 
+# One of each kind at every run; `pytest -m large` takes all of them.
+_ALWAYS = ("BertBackbone", "GPT2Backbone", "LlamaBackbone", "ResNetBackbone", "ViTBackbone")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize(
+    "name", [n if n in _ALWAYS else pytest.param(n, marks=pytest.mark.large) for n in TINY]
+)
 def test_backbones(name: str) -> None:
     require("keras_hub")
     import keras_hub
