@@ -147,7 +147,7 @@ def call_arguments(tk: Any, tf: Any) -> Any:
     h = tk.layers.LSTM(4, return_sequences=True)(h, mask=m)
     h = tk.layers.MultiHeadAttention(2, 3)(h, h, use_causal_mask=True)
     h = tk.layers.Dropout(0.5)(h, training=False)
-    h = tk.layers.Attention()([h, x], mask=[m, m])
+    h = tk.layers.Attention()([h, x], use_causal_mask=True)
     return tk.Model([x, m], tk.layers.Dense(2)(h)), [_x(5, 4), _x(5) > 0]
 
 
