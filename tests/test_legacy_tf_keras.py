@@ -196,8 +196,7 @@ def test_names_with_slashes_are_told(folder: Path) -> None:
         legacy_load_model(folder / "model-frozen.h5")
 
 
-def test_an_archive_that_tf_keras_cannot_read_either(folder: Path, tmp_path: Path) -> None:
-    """Files of Keras 3 are told apart, and name their loader."""
+def test_files_of_keras_3_are_told_apart(tmp_path: Path) -> None:
     model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
     for name, reader in (("m.keras", "load_model"), ("m.h5", "load_model")):
         model.save(tmp_path / name)
