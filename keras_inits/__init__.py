@@ -13,6 +13,10 @@ from keras_inits.base import Scheme
 from keras_inits.fans import compute_fans
 from keras_inits.fans import einsum_axes as _einsum_axes
 from keras_inits.gains import gain
+
+# What models from old files hold, and so what they are saved with.
+from keras_inits.legacy.keras2 import activations as _activations  # noqa: F401
+from keras_inits.legacy.keras2.operations import layer as _operations  # noqa: F401
 from keras_inits.registry import get, names, register
 from keras_inits.schemes.constant import Constant, Identity, One, Zero
 from keras_inits.schemes.data import DataNormal, FromArray

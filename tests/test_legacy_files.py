@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from conftest import to_numpy
 
+from keras_inits.legacy.keras2.activations import hard_sigmoid
 from keras_inits.legacy.keras2.files import legacy_load_model
-from keras_inits.legacy.keras2.layers import hard_sigmoid, upgrade_model
+from keras_inits.legacy.keras2.layers import upgrade_model
 
 DATA = Path(__file__).parent / "data"
 FILES = sorted((*DATA.glob("keras2/*.h5"), *DATA.glob("tf1/*.h5")))
@@ -110,10 +111,14 @@ def test_any_name_of_a_weights_file(tmp_path: Path) -> None:
             np.testing.assert_array_equal(model.get_weights()[0], arrays["w00"])
 
 
-def test_keras1_files_are_told_apart() -> None:
-    for name in ("mlp.h5", "mlp.json"):
-        with pytest.raises(ValueError, match=r"Keras 1\.2\.2 wrote; docs/migration.md says how"):
-            legacy_load_model(DATA / "keras1" / name)
+def test_files_of_keras_1_go_through_the_same_function() -> None:
+    for name, weights in (("mlp.h5", None), ("mlp.json", DATA / "keras1" / "mlp.h5")):
+        model = legacy_load_model(DATA / "keras1" / name, weights)
+        with np.load(DATA / "keras1" / "mlp.npz") as recorded:
+            found = keras.ops.convert_to_numpy(model(recorded["x0"]))
+            np.testing.assert_allclose(found, recorded["y0"], atol=1e-5)
+    with pytest.raises(ValueError, match="backend must be one of 'theano', 'tensorflow'"):
+        legacy_load_model(DATA / "keras1" / "mlp.h5", backend="jax")
 
 
 def test_a_missing_custom_class_is_named() -> None:

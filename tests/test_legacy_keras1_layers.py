@@ -13,7 +13,7 @@ import pytest
 
 from keras_inits import keras1
 from keras_inits.legacy.keras1 import layers as own
-from keras_inits.legacy.keras2.layers import hard_sigmoid
+from keras_inits.legacy.keras2.activations import hard_sigmoid
 from keras_inits.schemes.recurrent import ForgetGateBias, Gated
 
 L = keras.layers

@@ -36,10 +36,14 @@ WRITER = Path(__file__).parent / "legacy_writer.py"
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files, written once by tf_keras in a process of its own, for all workers."""
+    """The files, written once by tf_keras in a process of its own, for all workers.
+
+    And for the runs on all backends, where KERAS_INITS_OLD_FILES names a folder to keep them in.
+    """
     require("tf_keras")
     base = tmp_path_factory.getbasetemp()
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    base = Path(os.environ.get("KERAS_INITS_OLD_FILES") or base)
     made, done = base / "tf_keras_files", base / "tf_keras_files.done"
     try:
         made.mkdir()

@@ -138,6 +138,53 @@ def test_modules_stay_small() -> None:
     assert not {p.name: n for p, s in _modules().items() if (n := s.count("\n")) > 260}
 
 
+def test_folders_stay_small() -> None:
+    """Ten modules in a folder at most, so that its contents are seen at a glance."""
+    folders = {path.parent for path in _modules()}
+    sizes = {
+        str(folder.relative_to(PACKAGE)): len(
+            [p for p in folder.glob("*.py") if p.stem[:2] != "__"]
+        )
+        for folder in folders
+    }
+    assert not {folder: size for folder, size in sizes.items() if size > 10}
+
+
+def _graph(sources: dict[str, str]) -> dict[str, set[str]]:
+    """For each module those that it imports when it is itself imported."""
+    graph = {}
+    for name, source in sources.items():
+        tree = ast.parse(source)
+        tree.body = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))]
+        found = set()
+        for module, attribute in _imports(tree):
+            for target in (f"{module}.{attribute}".strip("."), module):
+                if target in sources:
+                    found.add(target)
+                    break
+        graph[name] = found - {name}
+    return graph
+
+
+def circles(sources: dict[str, str]) -> list[str]:
+    """Modules that import one another, directly or not."""
+    graph, left = _graph(sources), set(sources)
+    while free := {name for name in left if not graph[name] & left}:
+        left -= free
+    return sorted(left)
+
+
+def test_no_circles() -> None:
+    names = {
+        ".".join(("keras_inits", *path.relative_to(PACKAGE).with_suffix("").parts)): source
+        for path, source in _modules().items()
+        if path.stem != "__init__"
+    }
+    assert not circles(names)
+    names["keras_inits.checks"] += "\nfrom keras_inits.base import Scheme"
+    assert "keras_inits.checks" in circles(names)
+
+
 def test_nothing_is_left_unfinished() -> None:
     words = re.compile(r"\b(TODO|FIXME|XXX)\b")
     assert not [path.name for path, source in _modules().items() if words.search(source)]

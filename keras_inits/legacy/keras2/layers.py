@@ -18,12 +18,6 @@ _MODELS = ("Model", "Functional")
 _RECURRENT = (keras.layers.RNN, keras.layers.Bidirectional)
 
 
-@keras.saving.register_keras_serializable("keras2")
-def hard_sigmoid(x: Any) -> Any:
-    """min(max(0.2 x + 0.5, 0), 1): Keras 1 and 2; Keras 3 has the slope 1/6 instead of 0.2."""
-    return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
-
-
 # Activations whose name means another function now, and what to write instead.
 _ACTIVATIONS: dict[str, Any] = {
     # Written out: Keras's own serializer would import tensorflow, whatever the backend.

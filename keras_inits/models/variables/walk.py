@@ -127,9 +127,9 @@ def _visit(
     seen.update(map(id, empty))
     unbuilt = [c for c in empty if type(c).build is not keras.layers.Layer.build]
     numbered = renumbered((child.name, _stem(child)) for child in (*inside, *unbuilt))
-    # The paths of what is built do not count what is not: names that meet are told apart.
-    told_apart = renumbered((name, "") for name in (*segments, *numbered[len(inside) :]))
-    for name in told_apart[len(inside) :]:
+    # The paths of what is built do not count what is not: equal names are numbered.
+    numbered_names = renumbered((name, "") for name in (*segments, *numbered[len(inside) :]))
+    for name in numbered_names[len(inside) :]:
         found.problems.append(("/".join((*names, name)), "not built: it has no variables yet"))
 
 
@@ -176,7 +176,7 @@ def children(
 
 
 def renumbered(names: Iterable[tuple[str, str]]) -> list[str]:
-    """Names with Keras's automatic numbers counted anew, in their order; equal ones told apart.
+    """Names with Keras's automatic numbers counted anew, in their order; equal ones numbered.
 
     `names` are pairs of a name and the stem that an automatic name of the object would have.
 

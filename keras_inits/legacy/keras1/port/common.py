@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_inits.legacy.keras1.rules import schemes
 from keras_inits.legacy.keras1.schemes import NAMES
-from keras_inits.legacy.keras2.layers import hard_sigmoid
+from keras_inits.legacy.keras2.activations import hard_sigmoid
 
 OWNER = "legacy_load_model"
 
