@@ -1,7 +1,7 @@
 """Weight initialization for Keras 3; importing it registers every scheme with Keras."""
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import typing
 
 # The schemes first: the catalogue lists them in this order.
 from keras_inits import schemes as _schemes  # noqa: F401
@@ -46,7 +46,7 @@ from keras_inits.schemes.variance_scaling import (
 )
 from keras_inits.streams import DefaultStream, Keras1Stream, Stream, TorchStream
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from keras_inits.legacy.keras2.files import legacy_load_model
     from keras_inits.legacy.scope import legacy_scope
     from keras_inits.models.choice.presets import register_preset
@@ -137,7 +137,7 @@ _host.give_einsum_axes(VarianceScaling, _einsum_axes)
 _host.give_whole_biases()
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     if name in ("plots", "testing"):
         return importlib.import_module(f"{__name__}.{name}")
     if name not in _LATER:

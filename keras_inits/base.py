@@ -136,12 +136,12 @@ class Scheme(keras.initializers.Initializer):
         checked = law is not None and law.checked
         check = self.finite and not checked and numpy_dtype(dtype).kind in "fcV"
 
-        def draw(index: Index = None) -> np.ndarray:
-            return self.values(shape, wide, stream, index)  # type: ignore[arg-type]
+        whole = cache(lambda: self.values(shape, wide, stream))  # type: ignore[arg-type]
 
-        if not apart:
-            whole, draw = draw, lambda index=None: np.ascontiguousarray(once()[index or ...])
-            once = cache(whole)
+        def draw(index: Index) -> np.ndarray:
+            if apart:
+                return self.values(shape, wide, stream, index)  # type: ignore[arg-type]
+            return whole() if index is None else np.ascontiguousarray(whole()[index])
 
         def filler(index: Index) -> np.ndarray:
             with np.errstate(over="ignore", invalid="ignore") if check else nullcontext():

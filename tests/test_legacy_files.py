@@ -356,7 +356,7 @@ def test_damaged_weights_and_fields(tmp_path: Path) -> None:
     path = tmp_path / "field.json"
     for version in ("9" * 5000, "²"):
         path.write_text(json.dumps({**_sequential(), "keras_version": version}))
-        with pytest.raises(ValueError, match=r"got field\.json, which Keras"):
+        with pytest.raises(ValueError, match=r"field\.json"):
             legacy_load_model(path)
     for name in ([], {}):
         initializer = {"class_name": name, "config": {}}

@@ -240,12 +240,12 @@ def rows(report):
 def test_keras_law_is_that_of_a_layer_built_with_defaults():
     model = zoo()
     found = rows(initialize(model, "keras", seed=0, structure=False))
-    assert found["dense/kernel"].scheme == type(L.Dense(1).kernel_initializer).__name__
+    assert found["dense/kernel"].scheme == f"keras {type(L.Dense(1).kernel_initializer).__name__}"
     assert found["dense/kernel"].fans == (36, 24)
     assert found["dense/bias"].measured_std == 0
     assert found["embedding/embeddings"].expected_std == pytest.approx(0.05 / math.sqrt(3))
     assert found["lstm/lstm_cell/kernel"].fans == (36, 120)
-    assert found["gru/gru_cell/recurrent_kernel"].scheme == "Orthogonal"
+    assert found["gru/gru_cell/recurrent_kernel"].scheme == "keras Orthogonal"
     bias = to_numpy(next(s.variable for s in walk(model) if s.path == "lstm/lstm_cell/bias"))
     np.testing.assert_array_equal(bias, np.repeat([0, 1, 0, 0], 30))
     structured = rows(initialize(model, "keras", seed=0))

@@ -144,7 +144,8 @@ def test_reaches_every_variable_and_changes_all_random_ones(name):
     before = [to_numpy(v) for v in model.variables]
     report = initialize(model, seed=1)
     assert not report.problems
-    random_ones = {r.path for r in report.rows if r.expected_std}
+    # The biases of LSTM are zeros and ones.
+    random_ones = {r.path for r in report.rows if r.expected_std and r.role != "bias"}
     for slot, old in zip(
         sorted(found, key=lambda s: [id(v) for v in model.variables].index(id(s.variable))),
         before,

@@ -42,6 +42,11 @@ class Drawn:
     measured_std: float | None
     source: str
 
+    @property
+    def scheme_and_law(self) -> str:
+        """Both, as the table shows them."""
+        return f"{self.scheme}: {self.law}" if self.law else self.scheme
+
 
 class Initialization(Report):
     """What `initialize` drew, variable by variable, and in `problems` what it could not."""
@@ -50,8 +55,7 @@ class Initialization(Report):
     columns: ClassVar = {
         "path": "path",
         "shape": "shape",
-        "scheme": "scheme",
-        "law": "law",
+        "scheme_and_law": "scheme",
         "fans": "fans",
         "expected_std": "expected std",
         "measured_std": "measured std",

@@ -183,9 +183,9 @@ def _gpt2(slots: list[Slot]) -> list[Rule]:
             return False
         return geometry.fan_out in widths and geometry.fan_in > geometry.fan_out
 
-    residual = [Rule(writes_to_stream, Normal(0.02 / math.sqrt(2 * blocks)), exact=True)]
+    residual = 0.02 / math.sqrt(2 * max(blocks, 1))
     return [
-        *(residual if blocks else ()),
+        Rule(writes_to_stream, Normal(residual), exact=True),
         Rule(_role(*KERNELS, "embeddings"), Normal(0.02), exact=True),
         Rule(_is_norm_scale, One(), exact=True),
         Rule(_role(*_SHIFTS), Zero(), exact=True),
