@@ -285,7 +285,7 @@ def test_a_seed_generator_moves_on():
     assert_equal(values(one), values(two))
     initialize(one, seed=generators[0], dry_run=True)
     initialize(two, seed=generators[1])
-    assert any((a != b).any() for a, b in zip(values(one), values(two), strict=True))
+    assert (values(one)["dense/kernel"] != values(two)["dense/kernel"]).any()
     initialize(one, seed=generators[0])
     assert_equal(values(one), values(two))
 
@@ -329,7 +329,8 @@ def test_a_long_path_is_broken_at_slashes(columns, monkeypatch):
     report = initialize(model, seed=0)
     lines = str(report).splitlines()
     assert max(map(len, lines)) <= columns
-    pieces = [line.split()[0] for line in lines[5:] if line[1:2].strip()]
+    start = next(i for i, line in enumerate(lines) if "──" in line) + 1
+    pieces = [line.split()[0] for line in lines[start:] if line[1:2].strip()]
     paths = [row.path for row in report.rows]
     assert "".join(pieces) == "".join(paths)
     assert all(piece.endswith("/") or any(p.endswith(piece) for p in paths) for piece in pieces)

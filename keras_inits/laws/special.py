@@ -74,7 +74,8 @@ class SphereEntry(Law):
         return abs(self.gain) * (2 * special.betaincinv((self.n - 1) / 2, (self.n - 1) / 2, p) - 1)
 
     def __str__(self) -> str:
-        return f"{self.gain:.6g} times a coordinate of a random unit vector in {self.n} dimensions"
+        factor = "" if self.gain == 1 else f"{self.gain:.6g} times "
+        return f"{factor}an entry of a unit vector in R^{self.n}"
 
 
 class LogUniform(Law):

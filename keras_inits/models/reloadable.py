@@ -221,8 +221,8 @@ def _distance(found: np.ndarray, expected: np.ndarray) -> float:
     tolerance = 2.0**-7 if narrow else TOLERANCE
     wide = np.complex128 if expected.dtype.kind == "c" else np.float64
     a, b = found.astype(wide), expected.astype(wide)
-    with np.errstate(invalid="ignore"):  # the difference of two infinities, which are equal
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities that are equal, or not
         apart = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
-    largest = np.max(np.abs(b[np.isfinite(b)]), initial=np.finfo("float64").tiny)
-    distance = float(np.max(np.nan_to_num(apart, nan=np.inf), initial=0.0)) / largest
+        largest = np.max(np.abs(b[np.isfinite(b)]), initial=np.finfo("float64").tiny)
+        distance = float(np.max(np.nan_to_num(apart, nan=np.inf), initial=0.0) / largest)
     return distance if distance > tolerance else 0.0

@@ -90,7 +90,8 @@ def _rich(table: Table, width: int) -> Any:
 
 
 def _widths(headers: Sequence[str], columns: Sequence[Sequence[str]], total: int) -> list[int]:
-    """Room for the longest words; of what is left, first for paths on one line, then the others."""
+    """Room for the longest words; of what is left, first for paths on one line, then for the others,
+    those that need the least first."""
     least, most = [], []
     for header, column in zip(headers, columns, strict=True):
         texts = (header, *column)
@@ -98,9 +99,11 @@ def _widths(headers: Sequence[str], columns: Sequence[Sequence[str]], total: int
         least.append(min(cap, max(len(word) for text in texts for word in re.split(split, text))))
         most.append(max(map(len, texts)))
     widths, spare = least, max(total - sum(least), 0)
-    for i in sorted(range(len(headers)), key=lambda i: headers[i] != "path"):
-        limit = total // 2 if headers[i] == "path" else total
-        more = min(max(min(most[i], limit) - widths[i], 0), spare)
+    paths = [i for i, header in enumerate(headers) if header == "path"]
+    wishes = [(i, min(most[i], total // 2)) for i in paths]
+    wishes += sorted(enumerate(most), key=lambda wish: wish[1])
+    for i, wish in wishes:
+        more = min(max(wish - widths[i], 0), spare)
         widths[i] += more
         spare -= more
     return widths

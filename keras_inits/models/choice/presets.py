@@ -51,7 +51,7 @@ def register_preset(name: str, rules: Preset) -> None:
         TypeError: The name is no string, or the rules are neither pairs nor a function.
 
     Example:
-        >>> register_preset("small", [("kernel$", "keras_inits>normal"), ("bias$", "zeros")])
+        >>> register_preset("docs-small", [("kernel$", "keras_inits>normal"), ("bias$", "zeros")])
     """
     if not isinstance(name, str):
         raise checks.type_error("register_preset", "name", "a string", name)
