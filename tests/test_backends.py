@@ -33,6 +33,7 @@ def _draws(**environment: str) -> dict[str, Any]:
     return json.loads(python(DRAW, **environment).splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_same_bits_on_every_backend() -> None:
     """Schemes with linear algebra promise 1e-6 (and what the dtype then rounds), the others bits."""
     for backend in BACKENDS:

@@ -327,6 +327,7 @@ def test_help_says_what_is_done(capsys):
         assert part in text
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_importing_needs_no_optional_package():
     # Blocked rather than looked for: Keras itself imports some of them where they are installed.

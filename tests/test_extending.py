@@ -22,6 +22,7 @@ def _named() -> dict[str, str]:
     return named
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _named())
 def test_block_runs(name: str) -> None:
     python(_named()[name])

@@ -58,6 +58,7 @@ def _failures(result: dict[str, Any]) -> dict[str, str]:
     return {name: problem for name, problem in result["files"].items() if problem}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("archive", ARCHIVES, ids=lambda p: p.stem)
 def test_every_release_loads_in_a_new_process(archive: Path) -> None:
     result = _load(archive)
@@ -82,6 +83,7 @@ def test_the_sets_stay_small() -> None:
     assert all(archive.stat().st_size < 1_000_000 for archive in ARCHIVES)
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_a_released_set_is_not_written_again() -> None:
     with pytest.raises(AssertionError, match="must stay as it is"):
@@ -105,6 +107,7 @@ def test_files_of_the_oldest_keras_load_under_this(tmp_path: Path) -> None:
     assert not _failures(_load(archive))
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_a_changed_name_or_number_is_noticed(tmp_path: Path) -> None:
     archive = tmp_path / "broken.zip"

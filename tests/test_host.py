@@ -37,6 +37,7 @@ def test_einsum_axes_reach_our_schemes_and_nothing_else() -> None:
         assert layer.kernel_initializer is initializer
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_the_patch_of_einsum_dense_is_for_keras_before_3_15() -> None:
     """Not needed any more once the oldest supported Keras hands the axes over itself."""

@@ -88,6 +88,7 @@ def test_recorded_layers(name: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(found / scale, recorded / scale, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_saved_port_comes_back(tmp_path: Path) -> None:
     """All layers of our own that a port has are registered."""
     wanted = {"Highway", "MaxoutDense", "PReLU"}

@@ -206,6 +206,7 @@ def test_an_array_survives_clones():
     assert not report.problems
 
 
+@pytest.mark.slow
 def test_an_array_that_is_gone_is_listed(tmp_path):
     w = RNG.normal(size=(8, 4)).astype("float32")
     model = keras.Sequential(

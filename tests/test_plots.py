@@ -238,6 +238,7 @@ def test_every_report_has_a_figure():
     assert sum(bar.get_width() for bar in good) == len(report.rows) - 1
 
 
+@pytest.mark.slow
 def test_figures_leave_the_settings_alone_and_need_no_pyplot(tmp_path):
     code = """
 import sys

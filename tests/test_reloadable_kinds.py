@@ -221,6 +221,7 @@ def _start_anew() -> np.ndarray:
     return _draw()
 
 
+@pytest.mark.slow
 def test_no_trace_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     x = keras.Input((3, 4), batch_size=8)
@@ -248,6 +249,7 @@ def test_a_scope_of_custom_objects_counts() -> None:
     assert not ki.check_reloadable(model).ok
 
 
+@pytest.mark.slow
 def test_a_new_process_loads_the_file() -> None:
     model = _sequential(own.Wrapper(L.Dense(3, kernel_initializer=ki.HeNormal(seed=1))))
     assert ki.check_reloadable(model, X, imports=["reloadable_layers"]).ok
@@ -269,6 +271,7 @@ def test_a_new_process_loads_the_file() -> None:
     assert reasons[1].startswith("a new process predicts otherwise, by ")
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_what_keras_imports_for_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only what is registered comes back, though the class be in a module that is imported."""
@@ -290,6 +293,7 @@ def test_what_keras_imports_for_a_file(tmp_path: Path, monkeypatch: pytest.Monke
         del sys.modules[module]
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_structures_of_inputs_and_outputs() -> None:
     a, b = keras.Input((4,), name="a"), keras.Input((2,), dtype="int32", name="b")

@@ -217,6 +217,7 @@ def _unwind(config: Any) -> None:
         config = config.pop("config", None) or config.pop("initializer", None)
 
 
+@pytest.mark.slow
 def test_a_million_wrappers() -> None:
     config = _nested(10**6, "zeros")
     for load in (ki.get, keras.initializers.get):

@@ -65,6 +65,7 @@ print(json.dumps(results))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_shards_are_drawn_alone_and_equal() -> None:
     """Every mesh shape and layout: equal bits, one draw for each distinct shard, none for replicas."""
@@ -117,6 +118,7 @@ def test_a_shard_of_an_empty_tensor_is_empty() -> None:
     assert fill(None).shape == (0, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_mirrored_strategy() -> None:
     require("tensorflow")

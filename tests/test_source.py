@@ -190,6 +190,7 @@ def test_nothing_is_left_unfinished() -> None:
     assert not [path.name for path, source in _modules().items() if words.search(source)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_importing_is_light(backend: str) -> None:
     """Only what Keras itself brings along, and never the packages of the extras."""

@@ -104,6 +104,7 @@ print(json.dumps([digest(big), *(digest(drawn(case)) for case in CASES)]))
 """
 
 
+@pytest.mark.slow
 def test_same_bits_without_vector_instructions_and_after_a_fork():
     umath = np._core._multiarray_umath
     on = [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__.get(name)]
