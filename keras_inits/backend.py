@@ -10,6 +10,8 @@ import keras
 import ml_dtypes
 import numpy as np
 
+_BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+_FLOATS = {_BFLOAT16, *map(np.dtype, (np.float16, np.float32, np.float64))}
 ALIGNMENT = 64  # bytes; what TensorFlow and JAX ask of an array that they take without a copy
 
 
@@ -145,8 +147,8 @@ def to_tensor(array: np.ndarray) -> Any:
         # asarray copies, which takes less time for a small array than device_put's preparations.
         return (jax.numpy.asarray if array.nbytes < 2**18 else jax.device_put)(array)
     # Neither backend takes NumPy's bfloat16: its bits go there as integers.
-    narrow = array.dtype == ml_dtypes.bfloat16
-    if narrow or array.dtype in (np.float16, np.float32, np.float64):
+    if array.dtype in _FLOATS:
+        narrow = array.dtype == _BFLOAT16
         bits = array.view(np.int16) if narrow else array
         if backend == "torch":
             import torch

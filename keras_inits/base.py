@@ -129,23 +129,22 @@ class Scheme(keras.initializers.Initializer):
         if 0 in shape:
             return lambda index: np.zeros(shape, numpy_dtype(dtype))[index or ...]
         apart = self.elementwise and not (stream is not None and stream.sequential)
-        wide = dtype if apart and self.alike else draw_dtype(dtype)
         law = self.law(shape) if self.alike else None
-        support = law.support if law is not None and law.continuous else None
         # A stream refuses what the dtype cannot hold; the others are looked at.
         checked = law is not None and law.checked
+        if apart and checked and type(self).values is Scheme.values:
+            return lambda index: law.draw(stream, shape, dtype, index)  # type: ignore[union-attr, arg-type]
+        wide = dtype if apart and self.alike else draw_dtype(dtype)
+        support = law.support if law is not None and law.continuous else None
         check = self.finite and not checked and numpy_dtype(dtype).kind in "fcV"
-
         whole = cache(lambda: self.values(shape, wide, stream))  # type: ignore[arg-type]
-
-        def draw(index: Index) -> np.ndarray:
-            if apart:
-                return self.values(shape, wide, stream, index)  # type: ignore[arg-type]
-            return whole() if index is None else np.ascontiguousarray(whole()[index])
 
         def filler(index: Index) -> np.ndarray:
             with np.errstate(over="ignore", invalid="ignore") if check else nullcontext():
-                block = draw(index)
+                if apart:
+                    block = self.values(shape, wide, stream, index)  # type: ignore[arg-type]
+                else:
+                    block = whole() if index is None else np.ascontiguousarray(whole()[index])
                 block = block if wide == dtype else narrow(block, dtype, support)
             if check and not np.isfinite(block).all():
                 raise self._overflow(dtype)

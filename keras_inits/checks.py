@@ -131,7 +131,7 @@ def shape(
     ):
         raise type_error(owner, "shape", expected, value)
     dims = tuple(value)
-    if not all(type(dim) is int for dim in dims):  # what is left to check is slow, and rare
+    if set(map(type, dims)) - {int}:  # what is left to check is slow, and rare
         for dim in dims:
             if dim is None:
                 raise value_error(owner, "shape", expected, dims)

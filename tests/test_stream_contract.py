@@ -318,9 +318,9 @@ def test_compiled_rounding_checks_what_it_is_given():
     numbers = np.zeros(8, np.float32)
     for out in (np.zeros(7, np.uint16), np.zeros(9, np.uint16), np.zeros(8, np.uint32)):
         with pytest.raises(ValueError, match="for each number of 32 bits one of 16"):
-            tiles.compiled.narrow(numbers, out, True, -1.0, 1.0)
+            tiles.compiled.narrow(numbers, out, 2, -1.0, 1.0)
     with pytest.raises(ValueError, match="for each number of 32 bits one of 16"):
-        tiles.compiled.narrow(np.zeros(6, np.uint8), np.zeros(3, np.uint8), True, -1.0, 1.0)
+        tiles.compiled.narrow(np.zeros(6, np.uint8), np.zeros(3, np.uint8), 2, -1.0, 1.0)
 
 
 def test_keras1_draws_in_float16_itself():

@@ -269,14 +269,14 @@ def test_the_compiled_laws_check_what_they_are_given(compiled):
     form, bits = laws._CENTRE32, np.zeros(8, np.uint32)
     for bad in (b"", form[:-1], form[:8], form * 8):
         with pytest.raises(ValueError, match="1 to 8 poles"):
-            compiled.normal32(bits, bad, form, *7 * [1.0])
+            compiled.normal32(bits, bad, form, *7 * [1.0], *laws.SINGLE)
         with pytest.raises(ValueError, match="1 to 8 poles"):
-            compiled.normal32(bits, form, bad, *7 * [1.0])
+            compiled.normal32(bits, form, bad, *7 * [1.0], *laws.SINGLE)
     with pytest.raises(ValueError, match="32 each"):
-        compiled.uniform32(np.zeros(7, np.uint8), 1.0, 0.0, 1.0)
+        compiled.uniform32(np.zeros(7, np.uint8), 1.0, 0.0, 1.0, *laws.SINGLE)
     bits.flags.writeable = False
     with pytest.raises((TypeError, ValueError)):
-        compiled.uniform32(bits, 1.0, 0.0, 1.0)
+        compiled.uniform32(bits, 1.0, 0.0, 1.0, *laws.SINGLE)
 
 
 def test_normal_quantile_in_single(arithmetic):

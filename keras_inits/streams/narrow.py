@@ -61,29 +61,8 @@ def narrow(array: np.ndarray, dtype: str, support: Support) -> np.ndarray:
     out = tiles.empty(array.shape, target)
     if tiles.compiled:
         numbers = np.ascontiguousarray(array).reshape(-1)
-        tiles.compiled.narrow(
-            numbers, out.reshape(-1).view(np.uint16), dtype == "float16", low, high
-        )
+        code = tiles.DTYPES[dtype]
+        tiles.compiled.narrow(numbers, out.reshape(-1).view(np.uint16), code, low, high)
     else:
         out[...] = array if support is None else np.clip(array, low, high)
     return out
-
-
-def narrowed(function: tiles.TileFunction, dtype: str, support: Support) -> tiles.TileFunction:
-    """The tile function whose float32 numbers are rounded to a narrow dtype, as `narrow` does."""
-    low, high = limits(dtype, support)
-
-    def rounded(bits: np.ndarray, out: np.ndarray) -> None:
-        # The numbers take the memory of their bits, and what they are rounded to takes theirs.
-        numbers = bits.view(np.float32)[: out.size]
-        function(bits, numbers.reshape(out.shape))
-        if tiles.compiled:
-            short = numbers.view(np.uint16)[: out.size]
-            tiles.compiled.narrow(numbers, short, dtype == "float16", low, high)
-            out.view(np.uint16)[...] = short.reshape(out.shape)
-            return
-        if support is not None:
-            np.clip(numbers, low, high, out=numbers)
-        out[...] = numbers.reshape(out.shape)
-
-    return rounded

@@ -17,6 +17,8 @@ from keras_inits.streams.narrow import Support, draw_dtype, largest, narrow
 
 __all__ = ["Index", "Stream"]
 
+Draw = Callable[[str], np.ndarray]  # an array of the dtype named
+_MOST = largest("float64")
 _FARTHEST = 8.6  # no stream draws a normal number farther from 0, nor from a bound beyond it
 
 
@@ -89,10 +91,7 @@ class Stream:
         dtype: str = "float32",
         index: Index = None,
     ) -> np.ndarray:
-        """Entries of N(mean, stddev^2) given low <= (value - mean) / stddev <= high.
-
-        The bounds are finite or infinite.
-        """
+        """Entries of N(mean, stddev^2) given low <= (value - mean) / stddev <= high, also infinite."""
         dims, index = self._checked(shape, dtype, index)
         mean, stddev = self._number("mean", mean), self._number("stddev", stddev, 0.0)
         low, high = self._bound("low", low), self._bound("high", high)
@@ -188,7 +187,7 @@ class Stream:
         """The weights that are drawn next belong to layers inside of `layer`."""
 
     def drawn(self, layer: Any, roles: Sequence[str]) -> None:
-        """All of the layer's own variables, of these roles, have been drawn."""
+        """All variables of the layer itself, of these roles, have been drawn."""
 
     def leave(self, layer: Any) -> None:
         """All that is inside of `layer`, which was entered, has been drawn."""
@@ -229,12 +228,15 @@ class Stream:
 
     def _number(self, name: str, value: Any, low: float | None = None) -> float:
         """The value as a Python float, which NumPy rounds to the array's dtype; -0 as 0."""
+        if type(value) is float and (-_MOST if low is None else low) <= value <= _MOST:
+            return value + 0.0
         return float(checks.number(type(self).__name__, name, value, low=low)) + 0.0
 
     def _bound(self, name: str, value: Any) -> float:
         """A number that may be infinite, or no number at all, which no comparison passes."""
-        plain = isinstance(value, numbers.Real) and not math.isfinite(value)
-        return float(value) if plain else self._number(name, value)
+        if type(value) is float or (isinstance(value, numbers.Real) and not math.isfinite(value)):
+            return float(value) + 0.0
+        return self._number(name, value)
 
     def _bad(self, name: str, expected: str, value: Any) -> ValueError:
         return checks.value_error(type(self).__name__, name, expected, value)
@@ -246,12 +248,10 @@ class Stream:
         self, dtype: str, names: str, values: tuple[float, float], first: float, last: float
     ) -> None:
         """Numbers from `first` to `last` must not become infinite."""
-        if not (-largest(dtype) <= first and last <= largest(dtype)):
+        if not -largest(dtype) <= first <= last <= largest(dtype):
             raise self._bad(names, f"such that {dtype} can hold every number of the law", values)
 
-    def _rounded(
-        self, dtype: str, support: Support, draw: Callable[[str], np.ndarray]
-    ) -> np.ndarray:
+    def _rounded(self, dtype: str, support: Support, draw: Draw) -> np.ndarray:
         """`draw(dtype)`; where the stream has no numbers of that dtype, rounded from float32."""
         if dtype in self.dtypes:
             return draw(dtype)

@@ -93,70 +93,8 @@ WIDEST static void uniform(int n, const int32_t *k, float *z, const law *p)
     }
 }
 
-typedef void kernel(int n, const int32_t *k, float *z, const law *p);
-
-static PyObject *run(Py_buffer *bits, kernel *fill, const law *p)
-{
-    if (bits->len % 4) {
-        PyErr_SetString(PyExc_ValueError, "bits must be of 32 each");
-        PyBuffer_Release(bits);
-        return NULL;
-    }
-    Py_BEGIN_ALLOW_THREADS
-    for (Py_ssize_t start = 0; start < bits->len; start += BLOCK * 4) {
-        char *place = (char *)bits->buf + start;
-        size_t size = bits->len - start < BLOCK * 4 ? (size_t)(bits->len - start) : BLOCK * 4;
-        int32_t k[BLOCK];
-        float z[BLOCK];
-        memcpy(k, place, size);
-        fill((int)(size / 4), k, z, p);
-        memcpy(place, z, size);
-    }
-    Py_END_ALLOW_THREADS
-    PyBuffer_Release(bits);
-    Py_RETURN_NONE;
-}
-
-static PyObject *uniform32(PyObject *self, PyObject *args)
-{
-    Py_buffer bits;
-    law p;
-    if (!PyArg_ParseTuple(args, "w*fff", &bits, &p.step, &p.shift, &p.high))
-        return NULL;
-    return run(&bits, uniform, &p);
-}
-
-/* From float32 numbers: constant, slope, residues, poles. */
-static int read_form(const char *numbers, Py_ssize_t size, form *f)
-{
-    int poles = f->poles = (int)(size / 8 - 1);
-    if (size % 8 || poles < 1 || poles > POLES) {
-        PyErr_SetString(PyExc_ValueError, "a form must have 1 to 8 poles");
-        return 0;
-    }
-    memcpy(&f->constant, numbers, 4);
-    memcpy(&f->slope, numbers + 4, 4);
-    memcpy(f->residue, numbers + 8, 4 * poles);
-    memcpy(f->pole, numbers + 8 + 4 * poles, 4 * poles);
-    return 1;
-}
-
-static PyObject *normal32(PyObject *self, PyObject *args)
-{
-    Py_buffer bits;
-    law p;
-    const char *centre, *tail;
-    Py_ssize_t centre_size, tail_size;
-    if (!PyArg_ParseTuple(args, "w*y#y#fffffff", &bits, &centre, &centre_size, &tail, &tail_size,
-                          &p.step, &p.shift, &p.edge, &p.mean, &p.stddev, &p.low, &p.high))
-        return NULL;
-    if (!read_form(centre, centre_size, &p.centre) || !read_form(tail, tail_size, &p.tail)) {
-        PyBuffer_Release(&bits);
-        return NULL;
-    }
-    return run(&bits, normal, &p);
-}
-
+/* Numbers of 16 bits: to nearest, ties to even. Half of a unit in the last place kept, less one where
+   that place is even, is added to what is then cut off. A NaN stays one. */
 WIDEST static void to_bfloat16(int n, const float *z, uint16_t *out)
 {
     uint32_t u[BLOCK];
@@ -195,14 +133,99 @@ WIDEST static void within(int n, float *z, float low, float high)
     }
 }
 
-/* float32 to float16 or bfloat16, to nearest, ties to even: half of a unit in the last place kept,
-   less one where that place is even, is added to what is then cut off. A NaN stays one. */
+enum { SINGLE, BFLOAT16, FLOAT16 };
+
+/* What a float32 number becomes, within bounds where it is a narrow one. */
+typedef struct {
+    int dtype;
+    float low, high;
+} target;
+
+static void narrow_block(int n, float *z, char *out, const target *t)
+{
+    uint16_t narrow[BLOCK];
+    within(n, z, t->low, t->high);
+    (t->dtype == FLOAT16 ? to_float16 : to_bfloat16)(n, z, narrow);
+    memcpy(out, narrow, 2 * n);
+}
+
+typedef void kernel(int n, const int32_t *k, float *z, const law *p);
+
+/* The numbers take the place of their bits; narrow ones the first half of it. */
+static PyObject *run(Py_buffer *bits, kernel *fill, const law *p, const target *t)
+{
+    if (bits->len % 4) {
+        PyErr_SetString(PyExc_ValueError, "bits must be of 32 each");
+        PyBuffer_Release(bits);
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    for (Py_ssize_t start = 0; start < bits->len; start += BLOCK * 4) {
+        char *place = (char *)bits->buf + start;
+        size_t size = bits->len - start < BLOCK * 4 ? (size_t)(bits->len - start) : BLOCK * 4;
+        int32_t k[BLOCK];
+        float z[BLOCK];
+        memcpy(k, place, size);
+        fill((int)(size / 4), k, z, p);
+        if (t->dtype == SINGLE)
+            memcpy(place, z, size);
+        else
+            narrow_block((int)(size / 4), z, (char *)bits->buf + start / 2, t);
+    }
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(bits);
+    Py_RETURN_NONE;
+}
+
+static PyObject *uniform32(PyObject *self, PyObject *args)
+{
+    Py_buffer bits;
+    law p;
+    target t;
+    if (!PyArg_ParseTuple(args, "w*fffiff", &bits, &p.step, &p.shift, &p.high, &t.dtype, &t.low,
+                          &t.high))
+        return NULL;
+    return run(&bits, uniform, &p, &t);
+}
+
+/* From float32 numbers: constant, slope, residues, poles. */
+static int read_form(const char *numbers, Py_ssize_t size, form *f)
+{
+    int poles = f->poles = (int)(size / 8 - 1);
+    if (size % 8 || poles < 1 || poles > POLES) {
+        PyErr_SetString(PyExc_ValueError, "a form must have 1 to 8 poles");
+        return 0;
+    }
+    memcpy(&f->constant, numbers, 4);
+    memcpy(&f->slope, numbers + 4, 4);
+    memcpy(f->residue, numbers + 8, 4 * poles);
+    memcpy(f->pole, numbers + 8 + 4 * poles, 4 * poles);
+    return 1;
+}
+
+static PyObject *normal32(PyObject *self, PyObject *args)
+{
+    Py_buffer bits;
+    law p;
+    target t;
+    const char *centre, *tail;
+    Py_ssize_t centre_size, tail_size;
+    if (!PyArg_ParseTuple(args, "w*y#y#fffffffiff", &bits, &centre, &centre_size, &tail,
+                          &tail_size, &p.step, &p.shift, &p.edge, &p.mean, &p.stddev, &p.low,
+                          &p.high, &t.dtype, &t.low, &t.high))
+        return NULL;
+    if (!read_form(centre, centre_size, &p.centre) || !read_form(tail, tail_size, &p.tail)) {
+        PyBuffer_Release(&bits);
+        return NULL;
+    }
+    return run(&bits, normal, &p, &t);
+}
+
 static PyObject *narrow(PyObject *self, PyObject *args)
 {
     Py_buffer numbers, out;
-    int half;
-    float low, high;
-    if (!PyArg_ParseTuple(args, "y*w*pff", &numbers, &out, &half, &low, &high))
+    target t;
+    if (!PyArg_ParseTuple(args, "y*w*iff", &numbers, &out, &t.dtype, &t.low, &t.high))
         return NULL;
     if (numbers.len % 4 || numbers.len != 2 * out.len) {
         PyErr_SetString(PyExc_ValueError, "for each number of 32 bits one of 16 must be asked for");
@@ -213,12 +236,9 @@ static PyObject *narrow(PyObject *self, PyObject *args)
     Py_BEGIN_ALLOW_THREADS
     for (Py_ssize_t start = 0; start < out.len / 2; start += BLOCK) {
         float z[BLOCK];
-        uint16_t short_z[BLOCK];
         int n = out.len / 2 - start < BLOCK ? (int)(out.len / 2 - start) : BLOCK;
         memcpy(z, (char *)numbers.buf + 4 * start, 4 * n);
-        within(n, z, low, high);
-        (half ? to_float16 : to_bfloat16)(n, z, short_z);
-        memcpy((char *)out.buf + 2 * start, short_z, 2 * n);
+        narrow_block(n, z, (char *)out.buf + 2 * start, &t);
     }
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&numbers);
@@ -254,14 +274,14 @@ static PyObject *sfc64(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* `bits` are replaced by numbers. A target is (dtype, low, high): 0 is float32, which has no bounds, 1
+   bfloat16 and 2 float16. */
 static PyMethodDef methods[] = {
     {"sfc64", sfc64, METH_VARARGS, "sfc64(state, out), which it fills with words"},
-    {"uniform32", uniform32, METH_VARARGS, "uniform32(bits, step, least, greatest), in place"},
+    {"uniform32", uniform32, METH_VARARGS, "uniform32(bits, step, least, greatest, *target)"},
     {"normal32", normal32, METH_VARARGS,
-     "normal32(bits, centre, tail, step, shift, edge, mean, stddev, low, high), in place"},
-    {"narrow", narrow, METH_VARARGS,
-     "narrow(numbers, out, half, low, high): float32 to float16 (half) or bfloat16, within bounds;"
-     " `out` may start where `numbers` does"},
+     "normal32(bits, centre, tail, step, shift, edge, mean, stddev, low, high, *target)"},
+    {"narrow", narrow, METH_VARARGS, "narrow(numbers, out, *target), numbers of float32"},
     {NULL, NULL, 0, NULL},
 };
 

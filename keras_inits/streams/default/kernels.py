@@ -13,11 +13,17 @@ import numpy as np
 
 from keras_inits.streams.default import bounds, quantile, tiles
 from keras_inits.streams.default.tiles import TileFunction
+from keras_inits.streams.narrow import Support, limits, narrow
 
 INNER_BOUND = 2.0  # float32 draws within take the fast path, if wide enough for its 24 bits
 INNER_MASS = 0.25
 TAIL_BOUND = 1.7  # beyond, the law is drawn from the tail's probability
 SMALLEST = 2.0**-54
+Form = tuple[quantile.Numbers, quantile.Numbers, quantile.Numbers]
+Line = tuple[np.floating, np.floating, np.floating]
+Limits = tuple[np.floating, np.floating] | None
+Target = tuple[int, float, float]  # the dtype's number in tiles.DTYPES, and bounds
+SINGLE: Target = (tiles.DTYPES["float32"], -math.inf, math.inf)
 _INNER32, _CENTRE32, _TAIL32 = map(
     quantile.packed, (quantile.INNER32, quantile.CENTRE32, quantile.TAIL32)
 )
@@ -36,24 +42,63 @@ def _finish(
     z: np.ndarray,
     mean: float,
     stddev: float,
-    limits: tuple[np.floating, np.floating] | None,
+    within: Limits,
     out: np.ndarray,
 ) -> None:
-    """out = mean + stddev z in z's precision, rounded to out's, within limits; `z` is used up."""
+    """out = mean + stddev z in z's precision, rounded to out's, within bounds; `z` is used up."""
     z = z.reshape(out.shape)
-    if not mean and limits is None:
+    if not mean and within is None:
         np.multiply(z, stddev, out=out)
         return
     np.multiply(z, stddev, out=z)
     if mean:
         np.add(z, mean, out=z)
-    if limits is None:
+    if within is None:
         out[...] = z
     else:
-        np.clip(z.astype(out.dtype, copy=False), *limits, out=out)
+        np.clip(z.astype(out.dtype, copy=False), *within, out=out)
 
 
-@functools.lru_cache
+class Single:
+    """A law's float32 numbers, and those of narrow floats, which are float32's rounded once.
+
+    By a C function, which rounds as it goes, or by `plain` on NumPy where there is none.
+    """
+
+    def __init__(self, kernel: str, arguments: tuple[object, ...], plain: TileFunction) -> None:
+        self.kernel, self.arguments, self.plain = kernel, arguments, plain
+
+    def __call__(self, bits: np.ndarray, out: np.ndarray) -> None:
+        if tiles.compiled:
+            getattr(tiles.compiled, self.kernel)(bits, *self.arguments, *SINGLE)
+            out[...] = bits.view(np.float32).reshape(out.shape)
+        else:
+            self.plain(bits, out)
+
+    def narrow(self, bits: np.ndarray, out: np.ndarray, target: Target) -> None:
+        """The numbers rounded to 16 bits, by the C function."""
+        getattr(tiles.compiled, self.kernel)(bits, *self.arguments, *target)
+        # To copy integers is faster than ml_dtypes' numbers.
+        out.view(np.uint16)[...] = bits.view(np.uint16)[: out.size].reshape(out.shape)
+
+
+def narrowed(function: TileFunction, dtype: str, support: Support) -> TileFunction:
+    """The tile function whose float32 numbers are rounded to a narrow dtype, within the support."""
+    target = tiles.DTYPES[dtype], *limits(dtype, support)
+
+    def rounded(bits: np.ndarray, out: np.ndarray) -> None:
+        if tiles.compiled and isinstance(function, Single):
+            function.narrow(bits, out, target)
+            return
+        # The numbers take the memory of their bits.
+        numbers = bits.view(np.float32)[: out.size].reshape(out.shape)
+        function(bits, numbers)
+        out[...] = narrow(numbers, dtype, support)
+
+    return rounded
+
+
+@functools.lru_cache(maxsize=1024)
 def uniform(low: float, high: float, dtype: str) -> TileFunction:
     """low + (high - low) k / 2^24, k of 24 bits, in float32; of 53 bits in float64."""
     kind = np.dtype(dtype).type
@@ -63,60 +108,50 @@ def uniform(low: float, high: float, dtype: str) -> TileFunction:
     leaves = kind(2**digits - 1) * step + least > greatest  # by rounding
 
     def fill(bits: np.ndarray, out: np.ndarray) -> None:
-        if tiles.compiled and kind is np.float32:
-            tiles.compiled.uniform32(bits, step, least, greatest)
-            out[...] = bits.view(kind).reshape(out.shape)
-            return
         np.right_shift(bits, bits.dtype.type(width - digits), out=bits)
         np.multiply(bits.reshape(out.shape), step, out=out, dtype=kind, casting="same_kind")
         np.add(out, least, out=out)
         if leaves:
             np.minimum(out, greatest, out=out)
 
-    return fill
+    return Single("uniform32", (step, least, greatest), fill) if dtype == "float32" else fill
 
 
+@functools.lru_cache(maxsize=1024)
 def normal(mean: float, stddev: float, dtype: str) -> TileFunction:
     """mean + stddev z, z the normal quantile of 32 bits in float32, 53 in float64."""
     if dtype == "float64":
         return functools.partial(_normal64, mean, stddev)
     line = np.float32(2.0**-31), np.float32(0.0), quantile.EDGE32
-    return functools.partial(_single, quantile.CENTRE32, _CENTRE32, line, mean, stddev, None)
+    return _single(quantile.CENTRE32, _CENTRE32, line, mean, stddev, None)
 
 
 def _single(
-    form: tuple[quantile.Numbers, quantile.Numbers, quantile.Numbers],
-    packed: bytes,
-    line: tuple[np.floating, np.floating, np.floating],
-    mean: float,
-    stddev: float,
-    limits: tuple[np.floating, np.floating] | None,
-    bits: np.ndarray,
-    out: np.ndarray,
-) -> None:
-    """out = mean + stddev z in single, z the quantile at x = step k + shift.
+    form: Form, packed: bytes, line: Line, mean: float, stddev: float, within: Limits
+) -> Single:
+    """mean + stddev z in single, z the quantile at x = step k + shift.
 
     `form` serves up to x^2 = edge, the tail beyond; `line` is (step, shift, edge).
     """
     step, shift, edge = line
-    if tiles.compiled:
-        # Adding -0 changes no number: there is nothing to add.
-        law = step, shift or -0.0, edge, mean or -0.0, stddev, *(limits or (-math.inf, math.inf))
-        tiles.compiled.normal32(bits, packed, _TAIL32, *law)
-        out[...] = bits.view(np.float32).reshape(out.shape)
-        return
-    k = bits.view(np.int32)
-    x, square, z, scratch = np.empty((4, k.size), np.float32)
-    np.multiply(k, step, out=x, dtype=np.float32, casting="same_kind")
-    if shift:
-        np.add(x, shift, out=x)
-    quantile.centre(form, x, square, z, scratch)
-    if edge < 1:
-        rest = np.flatnonzero(square > edge)
-        k = k[rest]
-        r = (k ^ (k >> 31)) ^ np.int32(2**31 - 1)
-        z[rest] = np.copysign(quantile.tail32(r), x[rest])
-    _finish(z, mean, stddev, limits, out)
+    # Adding -0 changes no number: there is nothing to add.
+    law = step, shift or -0.0, edge, mean or -0.0, stddev, *(within or (-math.inf, math.inf))
+
+    def fill(bits: np.ndarray, out: np.ndarray) -> None:
+        k = bits.view(np.int32)
+        x, square, z, scratch = np.empty((4, k.size), np.float32)
+        np.multiply(k, step, out=x, dtype=np.float32, casting="same_kind")
+        if shift:
+            np.add(x, shift, out=x)
+        quantile.centre(form, x, square, z, scratch)
+        if edge < 1:
+            rest = np.flatnonzero(square > edge)
+            k = k[rest]
+            r = (k ^ (k >> 31)) ^ np.int32(2**31 - 1)
+            z[rest] = np.copysign(quantile.tail32(r), x[rest])
+        _finish(z, mean, stddev, within, out)
+
+    return Single("normal32", (packed, _TAIL32, *law), fill)
 
 
 def _normal64(mean: float, stddev: float, bits: np.ndarray, out: np.ndarray) -> None:
@@ -143,12 +178,12 @@ def _quantile64(x: np.ndarray) -> np.ndarray:
     return z
 
 
-@functools.lru_cache
+@functools.lru_cache(maxsize=1024)
 def truncated_normal(
     mean: float, stddev: float, low: float, high: float, dtype: str
 ) -> tuple[TileFunction, int]:
     """mean + stddev z for low <= z <= high, and how many bits an entry takes."""
-    limits = inward(*bounds.truncation(mean, stddev, low, high), dtype)
+    within = inward(*bounds.truncation(mean, stddev, low, high), dtype)
     if low >= TAIL_BOUND or high <= -TAIL_BOUND:
         sign = 1.0 if low > 0 else -1.0
         near, far = (low, high) if low > 0 else (-high, -low)
@@ -159,7 +194,7 @@ def truncated_normal(
             v = (bits >> np.uint64(11)).astype(np.float64)
             np.multiply(v, -mass * 2.0**-53, out=v)
             np.add(v, 1.0, out=v)
-            _finish(quantile.tail64(level - 2.0 * quantile.log64(v)), mean, scale, limits, out)
+            _finish(quantile.tail64(level - 2.0 * quantile.log64(v)), mean, scale, within, out)
 
         return tail, 64
 
@@ -167,13 +202,13 @@ def truncated_normal(
     if dtype == "float32" and max(-low, high) <= INNER_BOUND and half >= INNER_MASS:
         line = np.float32(half * 2.0**-31), np.float32(middle), np.float32(math.inf)
         inner = quantile.INNER32, _INNER32, line
-        return functools.partial(_single, *inner, mean, stddev, limits), 32
+        return _single(*inner, mean, stddev, within), 32
 
     def wide64(bits: np.ndarray, out: np.ndarray) -> None:
         x = _signed(bits)
         np.multiply(x, half, out=x)
         np.add(x, middle, out=x)
-        _finish(_quantile64(x), mean, stddev, limits, out)
+        _finish(_quantile64(x), mean, stddev, within, out)
 
     return wide64, 64
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,8 +14,8 @@ from keras_inits import checks
 from keras_inits.streams.default import kernels
 from keras_inits.streams.default.bounds import truncation
 from keras_inits.streams.default.tiles import TileFunction, bencode, fill
-from keras_inits.streams.narrow import NARROW, Support, draw_dtype, narrowed, numpy_dtype
-from keras_inits.streams.stream import Index, Stream
+from keras_inits.streams.narrow import NARROW, Support, draw_dtype, numpy_dtype
+from keras_inits.streams.stream import Draw, Index, Stream
 
 _BITS = {"float32": 32, "float64": 64}
 
@@ -103,9 +103,7 @@ class DefaultStream(Stream):
         words = self._draw("permutation", (n,), "uint64", 64, kernels.words, None)
         return np.argsort(words, kind="stable")
 
-    def _rounded(
-        self, dtype: str, support: Support, draw: Callable[[str], np.ndarray]
-    ) -> np.ndarray:
+    def _rounded(self, dtype: str, support: Support, draw: Draw) -> np.ndarray:
         return draw(dtype)  # its draws round, tile by tile
 
     def _draw(
@@ -121,7 +119,7 @@ class DefaultStream(Stream):
         key = self._hash.copy()
         key.update(_name(law, draw_dtype(dtype), shape))
         if dtype in NARROW and bits > 1:  # signs are exact
-            function = narrowed(function, dtype, support)
+            function = kernels.narrowed(function, dtype, support)
         return fill(key, shape, numpy_dtype(dtype), bits, function, index)
 
 

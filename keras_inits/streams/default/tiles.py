@@ -30,11 +30,16 @@ try:
 except ImportError:
     compiled = None
 
+DTYPES = {"float32": 0, "bfloat16": 1, "float16": 2}  # as the C functions count them
+
 TILE = 2**17
 Box = tuple[slice, ...]
 # It turns the flat array of a tile's bits, which it may overwrite, into numbers in an array of the
 # tile's shape.
 TileFunction = Callable[[np.ndarray, np.ndarray], object]
+
+# Unsigned integers of so many bits, little-endian; single bits come eight together.
+_UNITS: dict[int, np.dtype[Any]] = {1: np.dtype("u1"), 32: np.dtype("<u4"), 64: np.dtype("<u8")}
 
 # Generators and buffers for a tile's words that are not in use: to allocate them for each tile would
 # double the time of a draw. A thread, and whatever interrupts it, has its own while it works on a tile.
@@ -142,9 +147,9 @@ def _draw(
     except IndexError:
         buffer = np.random.SFC64(0), np.empty(TILE, np.uint64)
     try:
-        words = raw_words(buffer, key, tile, -(-out.size * bits // 64)).astype("<u8", copy=False)
-        each = words.view(f"<u{bits // 8}")[: out.size] if bits >= 8 else words.view(np.uint8)
-        function(each, out)
+        words = raw_words(buffer, key, tile, -(-out.size * bits // 64))
+        units = words.astype(_UNITS[64], copy=False).view(_UNITS[bits])
+        function(units[: out.size] if bits >= 8 else units, out)
     finally:
         _free.append(buffer)
 
@@ -185,13 +190,18 @@ def fill(
     index: Index = None,
 ) -> np.ndarray:
     """The block `index` of a tensor whose entries `function` makes of `bits` bits each."""
-    block = tuple(slice(0, size) for size in shape) if index is None else index
-    out = empty([part.stop - part.start for part in block], dtype)
-    if not out.size:
-        return out
-    if not index and out.size <= TILE:
-        _draw(key, 0, bits, function, out)
-        return out
+    if not index:
+        out = empty(shape, dtype)
+        if out.size <= TILE:
+            if out.size:
+                _draw(key, 0, bits, function, out)
+            return out
+        block = tuple(slice(0, size) for size in shape)
+    else:
+        block = index
+        out = empty([part.stop - part.start for part in block], dtype)
+        if not out.size:
+            return out
     tiles = list(_overlapping(shape, block))
     threads = thread_count() if len(tiles) > 1 else 1
     left = iter(tiles)
