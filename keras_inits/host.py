@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import random
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import numpy as np
 from keras_inits import backend
 
 T = TypeVar("T")
+_PATCHING = threading.RLock()  # two threads must not put each other's patches back
 
 
 def is_keras(thing: Any) -> bool:
@@ -84,19 +86,29 @@ def objects_in_scope() -> dict[str, Any]:
         return dict(scope.backup)
 
 
-def with_add_weight(cls: type, add_weight: Callable[..., Any]) -> type:
-    """A subclass of a layer class, of the same name, with another `add_weight`.
+@contextmanager
+def weights_made_by(add_weight: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """A context in which the layers of this thread make their weights by `add_weight(layer, ...)`.
 
     A built variable does not know its initializer (3.10 to 3.15), so a layer is built once more with
     an `add_weight` that takes notes. Keras documents what layers call it with, and not that it can
-    be replaced.
+    be replaced. Yields Keras's own.
     """
-    return type(cls.__name__, (cls,), {"add_weight": add_weight, "__module__": cls.__module__})
+    layer_class: Any = keras.layers.Layer
+    original = layer_class.add_weight
+    here = threading.get_ident()
 
+    @functools.wraps(original)
+    def replaced(self: Any, *args: Any, **kwargs: Any) -> Any:
+        chosen = add_weight if threading.get_ident() == here else original
+        return chosen(self, *args, **kwargs)
 
-def give_add_weight(layer: Any, add_weight: Callable[..., Any]) -> None:
-    """As `with_add_weight`, for a layer that is made already."""
-    layer.add_weight = add_weight.__get__(layer)
+    with _PATCHING:
+        layer_class.add_weight = replaced
+        try:
+            yield original
+        finally:
+            layer_class.add_weight = original
 
 
 def _with_whole_bias(original: Any) -> Any:

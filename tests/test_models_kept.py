@@ -105,6 +105,65 @@ def test_what_depends_on_a_draw_stays_and_is_listed():
     )
 
 
+class Parent(L.Layer):
+    """Its build assigns to variables of layers inside of it, made before or while it is built."""
+
+    def __init__(self, where="build", **options):
+        super().__init__(**options)
+        self.where = where
+        if where == "init":
+            self.make((None, 3))
+
+    def build(self, shape):
+        if self.where == "build":
+            self.make(shape)
+
+    def make(self, shape):
+        self.scale = L.Dense(3, name="scale")
+        self.norm = L.LayerNormalization(name="norm")
+        self.other = L.Dense(3, name="other")
+        for layer in (self.scale, self.norm, self.other):
+            layer.build(shape)
+        self.scale.kernel.assign(1e-4 * np.eye(3))
+        self.norm.gamma.assign([0.0, 0.1, 0.2])
+        self.other.bias.assign(ops.sum(self.other.kernel, axis=0))
+
+    def call(self, x):
+        return x + self.scale(self.norm(x)) + self.other(x)
+
+
+class Grandparent(L.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.parent = Parent(name="parent")
+
+    def build(self, shape):
+        self.parent.build(shape)
+        self.parent.norm.beta.assign([1.0, 2.0, 3.0])
+
+    def call(self, x):
+        return self.parent(x)
+
+
+@pytest.mark.parametrize("where", ["init", "build", "grandparent"])
+def test_what_a_build_assigned_to_the_layers_inside_is_computed_again(where):
+    layer = Grandparent(name="own") if where == "grandparent" else Parent(where, name="own")
+    model = keras.Sequential([keras.Input((3,)), layer])
+    parent = layer.parent if where == "grandparent" else layer
+    fixed = [parent.scale.kernel, parent.norm.gamma, parent.norm.beta]
+    before = list(map(to_numpy, fixed))
+    bias, kernel = to_numpy(parent.other.bias), to_numpy(parent.other.kernel)
+    for variable in fixed:
+        variable.assign(RNG.normal(size=variable.shape))
+    report = initialize(model, seed=1)
+    for variable, value in zip(fixed, before, strict=True):
+        np.testing.assert_array_equal(to_numpy(variable), value)
+    assert abs(to_numpy(parent.other.kernel) - kernel).max() > 0
+    np.testing.assert_array_equal(to_numpy(parent.other.bias), bias)
+    (problem,) = report.problems
+    assert problem.path.endswith("other/bias") and "computed by its layer" in problem.reason
+
+
 def transfer():
     base = keras.Sequential(
         [keras.Input((8,)), L.Dense(6, name="a"), L.BatchNormalization(name="n")], name="base"

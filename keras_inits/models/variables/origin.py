@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from keras_inits.fans import einsum_axes
-from keras_inits.host import give_add_weight, is_keras, with_add_weight
+from keras_inits.host import is_keras, weights_made_by
 from keras_inits.schemes.recurrent import ForgetGateBias
 
 # Variables whose initializer's attribute is not `<variable>_initializer`.
@@ -43,10 +43,11 @@ class Computed:
 class Made:
     """One call of `add_weight`: its arguments, and what it returned in the stand-in build."""
 
+    layer: keras.Layer
     name: str | None
     shape: tuple[int, ...]
     initializer: Any
-    variable: Any = None
+    variable: Any
     reason: str = ""
 
 
@@ -125,14 +126,51 @@ def attributes(name: str) -> tuple[str, ...]:
 
 def rebuild(layer: keras.Layer) -> tuple[list[Made], Exception | None]:
     """The `add_weight` calls that a copy of `layer` makes for itself, and what ended them early."""
+    copied, made, error = _rebuilt(layer)
+    return [m for m in made if m.layer is copied], error
+
+
+def assigned_inside(layer: keras.Layer, inside: list[Any]) -> dict[int, tuple[Any, str]]:
+    """Of the variables of layers `inside` of a layer those to which its own build assigned a value.
+
+    By the variable's id, as `recover` gives them. Keras's own layers assign nothing.
+    """
+    builds = isinstance(layer, keras.Model) and hasattr(layer, "inputs")
+    if is_keras(layer) or (builds and layer.inputs):
+        return {}  # the graph of a functional model was written outside of it
+    copied, made, _ = _rebuilt(layer)
+    if copied is None:
+        return {}
+    judged = {id(m.variable): (m.initializer, m.reason) for m in made}
+    theirs = [v for v in copied.variables if id(v) in judged]
+    mine = {id(v) for v in inside}
+    pairs = list(zip(layer.variables, copied.variables, strict=False))
+    if len(copied.variables) != len(layer.variables) or not theirs:
+        return {}
+    return {
+        id(v): judged[id(other)]
+        for v, other in pairs
+        if id(v) in mine
+        and tuple(v.shape) == tuple(other.shape)
+        and id(other) in judged
+        and (judged[id(other)][1] or isinstance(judged[id(other)][0], Computed))
+    }
+
+
+def _rebuilt(layer: keras.Layer) -> tuple[keras.Layer | None, list[Made], Exception | None]:
+    """A copy of the layer, built as it was, the calls of `add_weight`, and what ended them early.
+
+    Where the build assigned to a variable, its record says so; of another one the copy is symbolic.
+    """
     with _unchanged_python_random():
-        made, error = _rebuild(layer, _symbolic)
+        copied, made, error = _rebuild(layer, _symbolic)
         if error is None:
-            return made, None
+            return copied, made, None
         # A build that computes with its variables, or assigns to them, needs real ones.
-        made, error = _rebuild(layer, _filled("zeros"))
-        others, _ = _rebuild(layer, _filled("ones"))
-    return [_judged(*pair) for pair in zip_longest(made, others[: len(made)])], error
+        copied, made, error = _rebuild(layer, _filled("zeros"))
+        _, others, _ = _rebuild(layer, _filled("ones"))
+    judged = [_judged(*pair) for pair in zip_longest(made, others[: len(made)])]
+    return copied, judged, error
 
 
 def _judged(made: Made, other: Made | None) -> Made:
@@ -150,37 +188,33 @@ def _judged(made: Made, other: Made | None) -> Made:
 
 def _rebuild(
     layer: keras.Layer, stand_in: Callable[..., Any]
-) -> tuple[list[Made], Exception | None]:
+) -> tuple[keras.Layer | None, list[Made], Exception | None]:
     made: list[Made] = []
-    try:
-        _build_copy(layer, stand_in, made)
-    except Exception as error:
-        return made, error
-    return made, None
 
-
-def _build_copy(layer: keras.Layer, stand_in: Callable[..., Any], made: list[Made]) -> None:
     def add_weight(self: keras.Layer, *args: Any, **kwargs: Any) -> Any:
         call = {**dict(zip(_POSITIONAL, args, strict=False)), **kwargs}
         call["shape"] = tuple(call.get("shape") or ())
         call["dtype"] = keras.backend.standardize_dtype(call.get("dtype") or self.variable_dtype)
-        variable = stand_in(self, call)
-        if isinstance(self, watched):
-            made.append(Made(call.get("name"), call["shape"], _resolve(call), variable))
+        variable = stand_in(original, self, call)
+        made.append(Made(self, call.get("name"), call["shape"], _resolve(call), variable))
         return variable
 
-    watched = with_add_weight(type(layer), add_weight)
-    scratch = _copy(watched, layer)
-    for sublayer in sublayers(scratch):
-        give_add_weight(sublayer, add_weight)
-    config = layer.get_build_config()
-    if config and not scratch.built:
-        scratch.build_from_config(config)
+    copied = None
+    with weights_made_by(add_weight) as original:
+        try:
+            copied = _copy(layer)
+            config = layer.get_build_config()
+            if config and not copied.built:
+                copied.build_from_config(config)
+        except Exception as error:
+            return copied, made, error
+    return copied, made, None
 
 
-def _copy(cls: type, layer: keras.Layer) -> keras.Layer:
+def _copy(layer: keras.Layer) -> keras.Layer:
+    cls = type(layer)
     try:
-        return cls.from_config(layer.get_config())  # type: ignore[attr-defined]
+        return cls.from_config(layer.get_config())
     except Exception:
         # A subclass without a config of its own, or whose constructor does not take Keras's fields:
         # its arguments may be kept under their own names.
@@ -197,14 +231,14 @@ def _resolve(call: dict[str, Any]) -> Any:
     return keras.initializers.get(default if given is None else given)
 
 
-def _symbolic(layer: keras.Layer, call: dict[str, Any]) -> Any:
+def _symbolic(original: Callable[..., Any], layer: keras.Layer, call: dict[str, Any]) -> Any:
     return keras.KerasTensor(call["shape"], dtype=call["dtype"])
 
 
-def _filled(initializer: str) -> Callable[[keras.Layer, dict[str, Any]], Any]:
-    def stand_in(layer: keras.Layer, call: dict[str, Any]) -> Any:
+def _filled(initializer: str) -> Callable[..., Any]:
+    def stand_in(original: Callable[..., Any], layer: keras.Layer, call: dict[str, Any]) -> Any:
         known = {key: call[key] for key in ("shape", "dtype", "name", "trainable") if key in call}
-        return keras.layers.Layer.add_weight(layer, **known, initializer=initializer)
+        return original(layer, **known, initializer=initializer)
 
     return stand_in
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Any
 
 import keras
 
-from keras_inits.models.variables.origin import recover, sublayers
+from keras_inits.models.variables.origin import assigned_inside, recover, sublayers
 
 _ROLES = {"seed_generator_state": "seed_state", "rnn_state": "state"}
 #: Roles of variables that hold no weights: they have a start, not a law.
@@ -121,8 +121,10 @@ def _visit(
     seen.update(map(id, own))
     _add_own(own, chain, names, found)
     segments = renumbered((child.name, _stem(child)) for child in inside)
+    start = len(found.slots)
     for (child, theirs), segment in zip(owners, segments, strict=True):
         _visit(child, theirs, chain, (*names, segment), found, seen)
+    _correct(layer, found, start)
     empty = [c for c in held if not c.built and id(c) not in seen and not c.variables]
     seen.update(map(id, empty))
     unbuilt = [c for c in empty if type(c).build is not keras.layers.Layer.build]
@@ -131,6 +133,18 @@ def _visit(
     numbered_names = renumbered((name, "") for name in (*segments, *numbered[len(inside) :]))
     for name in numbered_names[len(inside) :]:
         found.problems.append(("/".join((*names, name)), "not built: it has no variables yet"))
+
+
+def _correct(layer: keras.Layer, found: Walk, start: int) -> None:
+    """The slots from `start` on are inside of `layer`, whose own build may have assigned to them."""
+    inside = [slot for slot in found.slots[start:] if slot.role not in STATE_ROLES]
+    assigned = assigned_inside(layer, [slot.variable for slot in inside]) if inside else {}
+    for i, slot in enumerate(found.slots[start:], start):
+        if id(slot.variable) in assigned:
+            initializer, reason = assigned[id(slot.variable)]
+            found.slots[i] = replace(slot, initializer=initializer, reason=reason)
+            found.problems = [p for p in found.problems if p[0] != slot.path]
+            found.problems += [(slot.path, reason)] if reason else []
 
 
 def _rnn_states(layer: keras.Layer) -> list[Any]:
