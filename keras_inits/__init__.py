@@ -52,6 +52,7 @@ if typing.TYPE_CHECKING:
     from keras_inits.models.choice.presets import register_preset
     from keras_inits.models.data_dependent import data_dependent
     from keras_inits.models.initialize import initialize
+    from keras_inits.models.inspect import inspect
     from keras_inits.models.lsuv import lsuv
     from keras_inits.models.reloadable import check_reloadable
     from keras_inits.models.weights.geometry import Geometry, register_geometry
@@ -69,6 +70,7 @@ _LATER = {
     "check_reloadable": "models.reloadable",
     "data_dependent": "models.data_dependent",
     "initialize": "models.initialize",
+    "inspect": "models.inspect",
     "legacy_load_model": "legacy.keras2.files",
     "legacy_scope": "legacy.scope",
     "lsuv": "models.lsuv",
@@ -122,6 +124,7 @@ __all__ = [
     "gain",
     "get",
     "initialize",
+    "inspect",
     "keras1",
     "laws",
     "legacy_load_model",

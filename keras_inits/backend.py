@@ -81,6 +81,78 @@ def unchanged_generator() -> AbstractContextManager[Any]:
     return nullcontext()
 
 
+def gradients(
+    run: Callable[[Callable[[Any], Any]], Any], variables: list[Any]
+) -> tuple[Any, list[Any], list[Any]]:
+    """(scalar, its gradients at the tensors that were marked, its gradients at the variables).
+
+    `run(mark)` computes the scalar; `mark(tensor)` returns the tensor to go on with. A gradient is
+    None where the scalar does not depend on the tensor. On JAX `run` is called twice, values at hand
+    the first time, and must mark the same tensors.
+    """
+    marked: list[Any] = []
+    values = [variable.value for variable in variables]
+    if name() == "jax":
+        return _jax_gradients(run, variables)
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+
+            def watch(tensor: Any) -> Any:
+                tape.watch(tensor)
+                marked.append(tensor)
+                return tensor
+
+            for value in values:
+                tape.watch(value)
+            scalar = run(watch)
+        found = tape.gradient(scalar, [*marked, *values])
+        found = [None if g is None else tf.convert_to_tensor(g) for g in found]
+    else:
+        import torch
+
+        def require(tensor: Any) -> Any:
+            tensor = tensor if tensor.requires_grad else tensor.detach().requires_grad_(True)
+            # A view of its own: what comes later may change the tensor in place.
+            tensor = tensor.view_as(tensor)
+            marked.append(tensor)
+            return tensor
+
+        scalar = run(require)
+        wanted = [v if v.requires_grad else None for v in (*marked, *values)]
+        asked = [tensor for tensor in wanted if tensor is not None]
+        answers = iter(
+            torch.autograd.grad(scalar, asked, allow_unused=True)
+            if scalar.requires_grad
+            else [None] * len(asked)
+        )
+        found = [None if tensor is None else next(answers) for tensor in wanted]
+    return scalar, found[: len(marked)], found[len(marked) :]
+
+
+def _jax_gradients(
+    run: Callable[[Callable[[Any], Any]], Any], variables: list[Any]
+) -> tuple[Any, list[Any], list[Any]]:
+    import jax
+
+    shapes: list[Any] = []
+
+    def note(tensor: Any) -> Any:
+        shapes.append(jax.numpy.zeros(tensor.shape, tensor.dtype))
+        return tensor
+
+    scalar = run(note)
+
+    def function(added: list[Any], values: list[Any]) -> Any:
+        left = iter(added)
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return run(lambda tensor: tensor + next(left))
+
+    at_marks, at_variables = jax.grad(function, (0, 1))(shapes, [v.value for v in variables])
+    return scalar, at_marks, at_variables
+
+
 def snapshot(variable: Any) -> Any:
     """The variable's value, which a later assignment does not change: a copy where need be."""
     return variable.value if name() == "jax" else keras.ops.copy(variable.value)
@@ -92,12 +164,15 @@ def is_deleted(value: Any) -> bool:
 
 
 @contextmanager
-def eager() -> Iterator[None]:
-    """Values at hand while the model runs, also in calls that are decorated to be compiled."""
+def eager(gradients: bool = False) -> Iterator[None]:
+    """Values at hand while the model runs, also in calls that are decorated to be compiled.
+
+    PyTorch keeps what gradients need only where they are asked for.
+    """
     if name() == "torch":
         import torch
 
-        with torch.no_grad():
+        with torch.set_grad_enabled(gradients):
             yield
     elif name() == "tensorflow":
         import tensorflow as tf

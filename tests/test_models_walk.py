@@ -12,7 +12,8 @@ from conftest import to_numpy
 from keras import layers as L
 
 from keras_inits.models.initialize import initialize
-from keras_inits.models.variables.origin import from_attribute, rebuild
+from keras_inits.models.variables.origin import from_attribute
+from keras_inits.models.variables.rebuild import rebuild
 from keras_inits.models.variables.walk import STATE_ROLES, renumbered, role_of, walk
 
 SEQUENCE, IMAGE, VOLUME = (6, 8), (8, 8, 4), (5, 5, 5, 4)

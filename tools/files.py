@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -15,6 +18,7 @@ from keras_inits.legacy.keras2.mending.replaced import REPLACED
 from keras_inits.legacy.keras2.operations.functions import FUNCTIONS
 from keras_inits.legacy.keras2.operations.raw import RAW
 
+RECORDED = Path(__file__).parents[1] / "tests" / "data" / "keras1" / "layers.zip"
 PAGE = Path(__file__).parents[1] / "docs" / "files.md"
 
 HEAD = """\
@@ -39,6 +43,11 @@ prediction to 1e-5 (layers in half precision to 1e-2). Files of Keras 2.0.8, 2.2
 
 The model comes back uncompiled. One input or output is a tensor, not a list of one. A `/` or `.` in a layer's name becomes `_`,
 which a warning tells; functions of TensorFlow keep their names.
+"""
+
+KERAS1 = """\
+Each in its variants, as Keras 1 itself computed them: `legacy_load_model` gives the recorded predictions to 1e-5 on TensorFlow,
+JAX and PyTorch. What each becomes, and what cannot be carried over, is on the [migration page](migration.md#models-of-keras-1).
 """
 
 REST = """\
@@ -80,6 +89,9 @@ def page() -> str:
             _table(["written", "loaded as", "sets of arguments", "nested and shared"], rows),
             "Layers that Keras 3 does not have under that name:\n",
             _table(["written", "loaded as"], others),
+            "### Of Keras 1\n",
+            KERAS1,
+            _table(["written", "recorded models", "by releases", "on"], _keras1()),
             "## Models\n",
             _table(["what", "files"], models),
             "## Functions of TensorFlow\n",
@@ -91,6 +103,35 @@ def page() -> str:
             REST.format(gone=_listed(GONE)),
         ]
     )
+
+
+def _keras1() -> list[str]:
+    """A row for each layer of the models that were recorded by running Keras 1."""
+    models: dict[str, list[tuple[str, str]]] = {}
+    with zipfile.ZipFile(RECORDED) as archive:
+        for name in archive.namelist():
+            if name.endswith(".json"):
+                entry = json.loads(archive.read(name))
+                where = entry["version"], entry["backend"]
+                for kind in set(_kinds(entry["config"])):
+                    models.setdefault(kind, []).append(where)
+    rows = []
+    for kind, found in sorted(models.items()):
+        versions, backends = (sorted(set(column)) for column in zip(*found, strict=True))
+        rows.append(f"| `{kind}` | {len(found)} | {', '.join(versions)} | {', '.join(backends)} |")
+    return rows
+
+
+def _kinds(config: object) -> Iterator[str]:
+    """The classes of the layers in a config of Keras 1."""
+    if isinstance(config, dict):
+        kind = config.get("class_name")
+        if isinstance(kind, str) and kind not in ("Sequential", "Model", "Graph", "InputLayer"):
+            yield kind
+        config = list(config.values())
+    if isinstance(config, list):
+        for item in config:
+            yield from _kinds(item)
 
 
 def _shown(value: object) -> str:

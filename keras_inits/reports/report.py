@@ -15,10 +15,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that was not done or does not hold: where (`path`), and the `reason` in one line."""
+    """Something that was not done or does not hold.
+
+    Args:
+        path: Where.
+        reason: What, in one line, with the figure where there is one.
+        why: Why it matters, in one sentence.
+        code: Lines of Python that mend it, to be pasted.
+    """
 
     path: str
     reason: str
+    why: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)

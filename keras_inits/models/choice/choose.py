@@ -11,7 +11,8 @@ import keras
 from keras_inits import checks
 from keras_inits.models.choice.presets import preset
 from keras_inits.models.choice.rules import Rule, as_pattern, first_matches, parse_rules
-from keras_inits.models.variables.origin import Computed, quantization
+from keras_inits.models.variables.origin import quantization
+from keras_inits.models.variables.rebuild import Computed
 from keras_inits.models.variables.walk import STATE_ROLES, Slot, Walk
 from keras_inits.models.weights.adapt import as_scheme, fitted
 from keras_inits.models.weights.geometry import Geometry

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import copy
-import inspect
-import random
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import zip_longest
+from collections.abc import Iterable
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_inits.fans import einsum_axes
-from keras_inits.host import is_keras, weights_made_by
+from keras_inits.host import is_keras
+from keras_inits.models.variables.rebuild import Made, rebuild
 from keras_inits.schemes.recurrent import ForgetGateBias
 
 # Variables whose initializer's attribute is not `<variable>_initializer`.
@@ -27,28 +22,7 @@ _ATTRIBUTES = {
     "kernel": ("kernel_initializer", "depthwise_initializer"),
 }
 # Most attributes are of these types, and need no closer look.
-_STAYS = "computed by its layer while it was built; left as it was"
 _PLAIN = frozenset({type(None), bool, int, float, str})
-_POSITIONAL = ("shape", "initializer", "dtype", "trainable")
-
-
-@dataclass(frozen=True)
-class Computed:
-    """Stands for the initializer of a variable whose value the layer assigned while it was built."""
-
-    value: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Made:
-    """One call of `add_weight`: its arguments, and what it returned in the stand-in build."""
-
-    layer: keras.Layer
-    name: str | None
-    shape: tuple[int, ...]
-    initializer: Any
-    variable: Any
-    reason: str = ""
 
 
 def recover(layer: keras.Layer, variables: list[Any]) -> list[tuple[Any, str]]:
@@ -124,125 +98,6 @@ def attributes(name: str) -> tuple[str, ...]:
     return _ATTRIBUTES.get(name, (f"{name}_initializer",))
 
 
-def rebuild(layer: keras.Layer) -> tuple[list[Made], Exception | None]:
-    """The `add_weight` calls that a copy of `layer` makes for itself, and what ended them early."""
-    copied, made, error = _rebuilt(layer)
-    return [m for m in made if m.layer is copied], error
-
-
-def assigned_inside(layer: keras.Layer, inside: list[Any]) -> dict[int, tuple[Any, str]]:
-    """Of the variables of layers `inside` of a layer those to which its own build assigned a value.
-
-    By the variable's id, as `recover` gives them. Keras's own layers assign nothing.
-    """
-    builds = isinstance(layer, keras.Model) and hasattr(layer, "inputs")
-    if is_keras(layer) or (builds and layer.inputs):
-        return {}  # the graph of a functional model was written outside of it
-    copied, made, _ = _rebuilt(layer)
-    if copied is None:
-        return {}
-    judged = {id(m.variable): (m.initializer, m.reason) for m in made}
-    theirs = [v for v in copied.variables if id(v) in judged]
-    mine = {id(v) for v in inside}
-    pairs = list(zip(layer.variables, copied.variables, strict=False))
-    if len(copied.variables) != len(layer.variables) or not theirs:
-        return {}
-    return {
-        id(v): judged[id(other)]
-        for v, other in pairs
-        if id(v) in mine
-        and tuple(v.shape) == tuple(other.shape)
-        and id(other) in judged
-        and (judged[id(other)][1] or isinstance(judged[id(other)][0], Computed))
-    }
-
-
-def _rebuilt(layer: keras.Layer) -> tuple[keras.Layer | None, list[Made], Exception | None]:
-    """A copy of the layer, built as it was, the calls of `add_weight`, and what ended them early.
-
-    Where the build assigned to a variable, its record says so; of another one the copy is symbolic.
-    """
-    with _unchanged_python_random():
-        copied, made, error = _rebuild(layer, _symbolic)
-        if error is None:
-            return copied, made, None
-        # A build that computes with its variables, or assigns to them, needs real ones.
-        copied, made, error = _rebuild(layer, _filled("zeros"))
-        _, others, _ = _rebuild(layer, _filled("ones"))
-    judged = [_judged(*pair) for pair in zip_longest(made, others[: len(made)])]
-    return copied, judged, error
-
-
-def _judged(made: Made, other: Made | None) -> Made:
-    """Whether the build assigned a value, told from two builds whose variables begin differently."""
-    zeros = keras.ops.convert_to_numpy(made.variable)
-    if other is None or other.shape != made.shape:
-        return replace(made, initializer=None, reason=_STAYS) if zeros.any() else made
-    ones = keras.ops.convert_to_numpy(other.variable)
-    if not zeros.any() and (ones == 1).all():
-        return made
-    if np.array_equal(zeros, ones):
-        return replace(made, initializer=Computed(zeros))
-    return replace(made, initializer=None, reason=_STAYS)
-
-
-def _rebuild(
-    layer: keras.Layer, stand_in: Callable[..., Any]
-) -> tuple[keras.Layer | None, list[Made], Exception | None]:
-    made: list[Made] = []
-
-    def add_weight(self: keras.Layer, *args: Any, **kwargs: Any) -> Any:
-        call = {**dict(zip(_POSITIONAL, args, strict=False)), **kwargs}
-        call["shape"] = tuple(call.get("shape") or ())
-        call["dtype"] = keras.backend.standardize_dtype(call.get("dtype") or self.variable_dtype)
-        variable = stand_in(original, self, call)
-        made.append(Made(self, call.get("name"), call["shape"], _resolve(call), variable))
-        return variable
-
-    copied = None
-    with weights_made_by(add_weight) as original:
-        try:
-            copied = _copy(layer)
-            config = layer.get_build_config()
-            if config and not copied.built:
-                copied.build_from_config(config)
-        except Exception as error:
-            return copied, made, error
-    return copied, made, None
-
-
-def _copy(layer: keras.Layer) -> keras.Layer:
-    cls = type(layer)
-    try:
-        return cls.from_config(layer.get_config())
-    except Exception:
-        # A subclass without a config of its own, or whose constructor does not take Keras's fields:
-        # its arguments may be kept under their own names.
-        parameters = inspect.signature(cls).parameters.values()
-        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        if any(p.default is p.empty and not hasattr(layer, p.name) for p in named):
-            raise
-        return cls(**{p.name: getattr(layer, p.name) for p in named if hasattr(layer, p.name)})
-
-
-def _resolve(call: dict[str, Any]) -> Any:
-    default = "glorot_uniform" if "float" in call["dtype"] else "zeros"
-    given = call.get("initializer")
-    return keras.initializers.get(default if given is None else given)
-
-
-def _symbolic(original: Callable[..., Any], layer: keras.Layer, call: dict[str, Any]) -> Any:
-    return keras.KerasTensor(call["shape"], dtype=call["dtype"])
-
-
-def _filled(initializer: str) -> Callable[..., Any]:
-    def stand_in(original: Callable[..., Any], layer: keras.Layer, call: dict[str, Any]) -> Any:
-        known = {key: call[key] for key in ("shape", "dtype", "name", "trainable") if key in call}
-        return original(layer, **known, initializer=initializer)
-
-    return stand_in
-
-
 def _take(made: list[Made], variable: Any) -> Made | None:
     """The first call that fits the variable; the call is used up."""
     fitting = [m for m in made if m.shape == tuple(variable.shape)]
@@ -261,16 +116,6 @@ def _known(initializer: Any) -> tuple[Any, str] | None:
 def _first_line(error: Exception) -> str:
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0] if text else ''}"[:200]
-
-
-@contextmanager
-def _unchanged_python_random() -> Iterator[None]:
-    # Keras takes default seeds from Python's generator; looking at a model must not move it.
-    state = random.getstate()
-    try:
-        yield
-    finally:
-        random.setstate(state)
 
 
 def sublayers(layer: keras.Layer) -> list[keras.Layer]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import keras
 
-from keras_inits.models.variables.origin import assigned_inside, recover, sublayers
+from keras_inits.models.variables.origin import recover, sublayers
+from keras_inits.models.variables.rebuild import assigned_inside
 
 _ROLES = {"seed_generator_state": "seed_state", "rnn_state": "state"}
 #: Roles of variables that hold no weights: they have a start, not a law.
@@ -96,7 +97,7 @@ def walk(model: keras.Layer, owner: str = "walk") -> Walk:
 
 def role_of(variable: Any) -> str:
     """What a variable is to its layer: its name, without an automatic number."""
-    name, _ = _parse(variable.name, _stem(variable))
+    name, _ = _parse(variable.name, stem(variable))
     return _ROLES.get(name, name)
 
 
@@ -120,7 +121,7 @@ def _visit(
     own = [v for key, v in mine.items() if key not in below and key not in seen]
     seen.update(map(id, own))
     _add_own(own, chain, names, found)
-    segments = renumbered((child.name, _stem(child)) for child in inside)
+    segments = renumbered((child.name, stem(child)) for child in inside)
     start = len(found.slots)
     for (child, theirs), segment in zip(owners, segments, strict=True):
         _visit(child, theirs, chain, (*names, segment), found, seen)
@@ -128,7 +129,7 @@ def _visit(
     empty = [c for c in held if not c.built and id(c) not in seen and not c.variables]
     seen.update(map(id, empty))
     unbuilt = [c for c in empty if type(c).build is not keras.layers.Layer.build]
-    numbered = renumbered((child.name, _stem(child)) for child in (*inside, *unbuilt))
+    numbered = renumbered((child.name, stem(child)) for child in (*inside, *unbuilt))
     # The paths of what is built do not count what is not: equal names are numbered.
     numbered_names = renumbered((name, "") for name in (*segments, *numbered[len(inside) :]))
     for name in numbered_names[len(inside) :]:
@@ -159,7 +160,7 @@ def _add_own(
 ) -> None:
     weights = [v for v in own if role_of(v) not in STATE_ROLES]
     recovered = dict(zip(map(id, weights), recover(chain[-1], weights), strict=True))
-    automatic = ((v.name, _stem(v)) for v in own)
+    automatic = ((v.name, stem(v)) for v in own)
     for variable, name in zip(own, renumbered(automatic), strict=True):
         path = "/".join((*names, name))
         initializer, reason = recovered.get(id(variable), (None, ""))
@@ -221,7 +222,7 @@ def _parse(name: str, stem: str) -> tuple[str, int | None]:
     return match[1].removeprefix("jax_"), int(match[2] or 0)
 
 
-def _stem(thing: Any) -> str:
+def stem(thing: Any) -> str:
     """The name that Keras gives an object of this class, without the number."""
     return _snake_case(type(thing).__name__)
 

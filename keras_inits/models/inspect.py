@@ -1,0 +1,225 @@
+"""What a model does to a signal: one forward and one backward pass, layer by layer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import keras
+
+from keras_inits import checks
+from keras_inits.models.flow.batch import batch_of, shapes
+from keras_inits.models.flow.guards import saved
+from keras_inits.models.flow.record import Recorded, record
+from keras_inits.models.signal.activations import name_of
+from keras_inits.models.signal.flow_faults import flow_faults
+from keras_inits.models.signal.growth import Growth
+from keras_inits.models.signal.objective import objective
+from keras_inits.models.signal.rows import (
+    SignalRow,
+    WeightRow,
+    growths,
+    look,
+    rows,
+    seen,
+    weight_rows,
+)
+from keras_inits.models.signal.target_faults import target_faults
+from keras_inits.models.signal.weight_faults import is_kernel, weight_faults
+from keras_inits.models.variables.walk import Slot, walk
+from keras_inits.reports.plain import plain
+from keras_inits.reports.report import Panel, Problem, Report
+from keras_inits.streams.seeds import as_stream, check_seed
+
+
+class SignalReport(Report):
+    """What `inspect` saw: `rows` in the order of execution, `weights`, `forward` and `backward`.
+
+    `forward` and `backward` are `Growth` objects: the factor of the signal's, or the gradient's,
+    second moment from one weighted layer to the next (`chi`), and the total over the network.
+    """
+
+    title: ClassVar[str] = "signal"
+    columns: ClassVar = {
+        "path": "path",
+        "layer": "layer",
+        "mean": "mean",
+        "std": "std",
+        "zeros": "zeros",
+        "saturated": "saturated",
+        "dead": "dead",
+        "rank": "rank",
+        "width": "width",
+        "correlation": "corr.",
+        "gradient_std": "gradient",
+        "chi": "chi",
+    }
+    panels: ClassVar = (
+        Panel("standard deviation of the output", "std", "std", "", "forward"),
+        Panel("standard deviation of the gradient", "gradient_std", "gradient_std", "", "backward"),
+    )
+
+    def __init__(
+        self,
+        rows: Iterable[SignalRow],
+        problems: Iterable[Problem | tuple[str, str]] = (),
+        weights: Iterable[WeightRow] = (),
+        forward: Growth | None = None,
+        backward: Growth | None = None,
+        loss: float | None = None,
+    ) -> None:
+        super().__init__(rows, problems)
+        self.weights = list(weights)
+        self.forward, self.backward, self.loss = forward, backward, loss
+
+    def to_dict(self) -> dict[str, Any]:
+        more = ("weights", "forward", "backward", "loss")
+        return super().to_dict() | {name: plain(getattr(self, name)) for name in more}
+
+    def summary(self) -> str:
+        """One line: how many layers, what becomes of the signal and the gradient, how many problems."""
+        parts = [f"{len(self.rows)} layers"]
+        parts += [str(g) for g in (self.forward, self.backward) if g is not None]
+        count = len(self.problems)
+        parts.append(f"{count} problem{'' if count == 1 else 's'}" if count else "no problems")
+        return "; ".join(parts)
+
+    def assert_healthy(
+        self,
+        *,
+        max_growth: float = 1.5,
+        max_total: float = 1e3,
+        max_dead: float = 0.5,
+        max_saturated: float = 0.5,
+        problems: bool = True,
+    ) -> None:
+        """Raise AssertionError unless the figures are within these bounds.
+
+        Args:
+            max_growth: By what factor the signal's or the gradient's second moment may grow or
+                shrink from one weighted layer to the next, on the geometric mean, > 1.
+            max_total: The same over the whole network.
+            max_dead: The largest share of dead units in a layer.
+            max_saturated: The largest share of saturated entries in a layer.
+            problems: Whether a listed problem is a failure, too.
+        """
+        failures = [f"{p.path}: {p.reason}" for p in self.problems] if problems else []
+        for found in (self.forward, self.backward):
+            if found is None:
+                continue
+            if not 1 / max_growth <= found.chi <= max_growth:
+                failures.append(f"{found}: more than a factor of {max_growth:g} a layer")
+            if not 1 / max_total <= found.total <= max_total:
+                failures.append(f"{found}: more than a factor of {max_total:g} in all")
+        for row in self.rows:
+            for share, most, word in (
+                (row.dead, max_dead, "dead"),
+                (row.saturated, max_saturated, "saturated"),
+            ):
+                if share is not None and share > most:
+                    failures.append(f"{row.path}: {share:.0%} {word}, more than {most:.0%}")
+        if failures:
+            raise AssertionError("the network is not healthy:\n" + "\n".join(failures))
+
+
+def inspect(
+    model: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    loss: Any = None,
+    seed: Any = None,
+    training: bool = True,
+) -> SignalReport:
+    """Look at what a model does to its signal, forward and backward, before it is trained.
+
+    One forward and one backward pass on the batch `x`, in the model's own dtype policy. The model is
+    the same afterwards: weights, states, seeds, moving statistics, optimizer.
+
+    Args:
+        model: A built Keras model.
+        x: As for `lsuv`: an array, a list or dict of arrays, or a dataset, whose first batch is taken.
+        y: The targets of that batch, if the loss needs them.
+        loss: A Keras loss, its name or a function of (y, output). By default the loss that the model
+            was compiled with where `y` is given, else half of the mean square of the outputs.
+        seed: Of dropout and other random layers; by default the state that their seeds are in.
+        training: Whether layers behave as in training: batch normalization takes the batch's
+            statistics, as it will in the first step.
+
+    Returns:
+        A report: `.rows` of layers, `.weights`, `.forward`, `.backward`, and `.problems` in words.
+
+    Raises:
+        ValueError, TypeError: The model, the data or the loss do not fit; nothing has changed.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4, activation="relu")])
+        >>> report = inspect(model, np.random.default_rng(0).normal(size=(32, 8)), seed=0)
+        >>> report.rows[0].path, report.rows[0].width
+        ('dense', 4)
+    """
+    owner = "inspect"
+    training = checks.boolean(owner, "training", training)
+    check_seed(owner, seed)
+    slots = walk(model, owner).slots
+    x = batch_of(owner, model, x)
+    scalar = objective(owner, model, y, loss)
+    starts = _starts(slots, None if seed is None else as_stream(owner, seed))
+    outputs: list[Any] = []
+
+    def run() -> Any:
+        for variable, value in starts:  # JAX runs the model twice, and both times alike
+            variable.assign(value)
+        outputs.append(model(x, training=training))
+        return scalar(x, outputs[-1])
+
+    with saved(_states(model, slots), set()):
+        recorded = _recorded(owner, model, x, run)
+    calls = seen(recorded, {id(slot.layer) for slot in slots if is_kernel(slot)})
+    heads = {id(c.place.layer) for c in calls if name_of(c.place.layer) in ("softmax", "sigmoid")}
+    forward, backward = growths(calls, heads)
+    problems = [(place.path, f"{reason}; not looked at") for place, reason in recorded.missed]
+    return SignalReport(
+        rows(calls),
+        [
+            *flow_faults(calls, forward, backward),
+            *weight_faults(slots),
+            *target_faults(calls, y, outputs[0]),
+            *(Problem(*problem) for problem in problems),
+        ],
+        weight_rows(recorded, {id(slot.variable): slot for slot in slots}),
+        forward,
+        backward,
+        recorded.loss,
+    )
+
+
+def _recorded(owner: str, model: Any, x: Any, run: Any) -> Recorded:
+    try:
+        return record(model, run, look, list(model.trainable_variables))
+    except Exception as error:
+        if str(error).startswith(f"{owner}: "):
+            raise
+        text = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:300]
+        raise ValueError(
+            f"{owner}: model {model.name!r} fails on x of shape {shapes(x)}: "
+            f"{type(error).__name__}: {text}"
+        ) from error
+
+
+def _states(model: Any, slots: list[Slot]) -> list[Any]:
+    """What a run in training mode may change: all but the trainable weights."""
+    found = [*model.variables, *(slot.variable for slot in slots)]
+    found += getattr(model, "metrics_variables", [])
+    return list({id(v): v for v in found if not v.trainable}.values())
+
+
+def _starts(slots: list[Slot], stream: Any) -> list[tuple[Any, Any]]:
+    """The states of the seeds: as they are, or from a stream."""
+    seeds = [slot for slot in slots if slot.role == "seed_state"]
+    if stream is None:
+        return [(slot.variable, keras.ops.copy(slot.variable.value)) for slot in seeds]
+    return [
+        (slot.variable, [int(stream.child(slot.path).integers((), 2**32 - 1)), 0]) for slot in seeds
+    ]

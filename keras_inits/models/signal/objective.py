@@ -1,0 +1,85 @@
+"""The scalar whose gradient is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_inits import checks
+from keras_inits.models.flow.batch import shapes
+
+ops = keras.ops
+
+
+def objective(owner: str, model: Any, y: Any, loss: Any) -> Callable[[Any, Any], Any]:
+    """A function of (inputs, outputs): the loss that is given, the compiled one, or a default.
+
+    The default, half of the mean square of every output, needs no targets.
+    """
+    if loss is not None:
+        if y is None:
+            raise checks.value_error(owner, "y", "the targets of the loss", y)
+        function = _loss(owner, loss)
+        return lambda _, outputs: _mean(owner, function, y, outputs)
+    if y is None:
+        return lambda _, outputs: _half_square(owner, outputs)
+    if not getattr(model, "compiled", False) or getattr(model, "loss", None) is None:
+        raise ValueError(
+            f"{owner}: loss must be given with y, for model {model.name!r} is not compiled with one"
+        )
+    return lambda x, outputs: _compiled(owner, model, x, y, outputs)
+
+
+def _loss(owner: str, loss: Any) -> Any:
+    try:
+        found = keras.losses.get(loss)
+    except (ValueError, TypeError) as error:
+        expected = "a Keras loss, its name or a function of (y, output)"
+        raise checks.value_error(owner, "loss", expected, loss) from error
+    if not callable(found):
+        raise checks.type_error(owner, "loss", "a Keras loss, its name or a function", loss)
+    return found
+
+
+def _mean(owner: str, function: Any, y: Any, outputs: Any) -> Any:
+    targets = [ops.convert_to_tensor(t) for t in keras.tree.flatten(y)]
+    given = keras.tree.flatten(outputs)
+    if len(targets) != len(given):
+        raise ValueError(
+            f"{owner}: y must have one target for each output, got {len(targets)} for {len(given)}"
+        )
+    try:
+        parts = [
+            ops.mean(ops.cast(function(t, o), "float32"))
+            for t, o in zip(targets, given, strict=True)
+        ]
+    except Exception as error:
+        raise ValueError(
+            f"{owner}: loss must take y of shape {shapes(y)} and outputs of {shapes(outputs)}: {error}"
+        ) from error
+    return sum(parts[1:], parts[0])
+
+
+def _compiled(owner: str, model: Any, x: Any, y: Any, outputs: Any) -> Any:
+    try:
+        return model.compute_loss(
+            x=x, y=keras.tree.map_structure(ops.convert_to_tensor, y), y_pred=outputs
+        )
+    except Exception as error:
+        raise ValueError(
+            f"{owner}: the compiled loss must take y of shape {shapes(y)} and outputs of "
+            f"{shapes(outputs)}: {error}"
+        ) from error
+
+
+def _half_square(owner: str, outputs: Any) -> Any:
+    parts = [
+        ops.mean(ops.square(ops.cast(output, "float32"))) / 2
+        for output in keras.tree.flatten(outputs)
+        if ops.is_tensor(output) and "float" in keras.backend.standardize_dtype(output.dtype)
+    ]
+    if not parts:
+        raise ValueError(f"{owner}: model must have an output of floating-point numbers, got none")
+    return sum(parts[1:], parts[0])

@@ -1,0 +1,162 @@
+"""The rows of a signal report, from what was recorded."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from keras_inits.models.flow.places import Place
+from keras_inits.models.flow.record import Recorded
+from keras_inits.models.signal.activations import bounds
+from keras_inits.models.signal.growth import Growth, growth
+from keras_inits.models.signal.statistics import (
+    Statistics,
+    root_mean_square,
+    share_saturated,
+    standard_deviation,
+    statistics,
+)
+from keras_inits.models.variables.walk import Slot
+
+
+@dataclass(frozen=True)
+class SignalRow:
+    """A call of a layer: figures of its output, over samples, positions and units.
+
+    Shares are from 0 to 1. `rank` is the participation ratio of the units' covariance, at most
+    `width`; `correlation` the largest absolute one between two units; `saturated` the share within
+    a hundredth of a bounded activation's bounds; `dead` the share of units with one value on the
+    whole batch. `gradient_std` is of the loss's gradient at the output. `chi` is the ratio of the
+    second moment to that of the weighted layer before, `chi_backward` that of the gradient's squared
+    norm to that of the weighted layer after; both of layers with a kernel alone.
+    """
+
+    path: str
+    layer: str
+    shape: tuple[int, ...]
+    mean: float | None
+    std: float | None
+    second_moment: float | None
+    zeros: float | None
+    saturated: float | None
+    dead: float | None
+    rank: float | None
+    width: int
+    correlation: float | None
+    gradient_std: float | None = None
+    chi: float | None = None
+    chi_backward: float | None = None
+
+
+@dataclass(frozen=True)
+class WeightRow:
+    """A weight: its standard deviation, its gradient's, and the ratio of gradient to weight, in norm."""
+
+    path: str
+    shape: tuple[int, ...]
+    std: float
+    gradient_std: float | None
+    ratio: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What is known of one call: its place, whether the layer has a kernel, and the figures."""
+
+    place: Place
+    kernel: bool
+    shape: tuple[int, ...]
+    statistics: Statistics
+    saturated: float | None
+    gradient_std: float | None
+    gradient_norm2: float | None
+    path: str
+
+
+def look(place: Place, output: Any) -> tuple[tuple[int, ...], Statistics, float | None]:
+    """What is kept of an output: shape, statistics, share of saturated entries."""
+    channels_first = getattr(place.layer, "data_format", None) == "channels_first"
+    axis = 1 if channels_first and len(output.shape) > 2 else -1
+    limits = bounds(place.layer)
+    saturated = None if limits is None else share_saturated(output, *limits)
+    return tuple(output.shape), statistics(output, axis), saturated
+
+
+def seen(recorded: Recorded, kernels: set[int]) -> list[Seen]:
+    """The calls, those of one layer numbered; the steps of a recurrent cell are taken together."""
+    times: dict[int, int] = {}
+    found = []
+    for call in recorded.calls:
+        key = id(call.place.layer)
+        times[key] = times.get(key, 0) + 1
+        path = call.place.path + (f"#{times[key]}" if times[key] > 1 else "")
+        shape, figures, saturated = call.seen
+        std = norm2 = None
+        if call.gradient is not None:
+            std = standard_deviation(call.gradient)
+            norm2 = root_mean_square(call.gradient) ** 2 * math.prod(shape)
+        found.append(Seen(call.place, key in kernels, shape, figures, saturated, std, norm2, path))
+    return found
+
+
+def rows(calls: Sequence[Seen]) -> list[SignalRow]:
+    """A row for each call."""
+    weighted = [i for i, call in enumerate(calls) if call.kernel]
+    before = dict(zip(weighted[1:], weighted, strict=False))
+    after = dict(itertools.pairwise(weighted))
+
+    def ratio(values: Sequence[float | None], i: int, j: int | None) -> float | None:
+        over, under = values[i], None if j is None else values[j]
+        return None if over is None or not under else _finite(over / under)
+
+    moments = [call.statistics.second_moment for call in calls]
+    norms = [call.gradient_norm2 for call in calls]
+    return [
+        SignalRow(
+            path=call.path,
+            layer=type(call.place.layer).__name__,
+            shape=call.shape,
+            **{
+                name: _finite(getattr(call.statistics, name))
+                for name in ("mean", "std", "second_moment", "zeros", "dead", "rank", "correlation")
+            },
+            saturated=call.saturated,
+            width=call.statistics.width,
+            gradient_std=_finite(call.gradient_std),
+            chi=ratio(moments, i, before.get(i)),
+            chi_backward=ratio(norms, i, after.get(i)),
+        )
+        for i, call in enumerate(calls)
+    ]
+
+
+def growths(calls: Sequence[Seen], heads: set[int]) -> tuple[Growth | None, Growth | None]:
+    """Of the signal and of the gradient; a head that squashes its output tells nothing of depth."""
+    weighted = [call for call in calls if call.kernel and id(call.place.layer) not in heads]
+    forward = growth("signal", [call.statistics.second_moment for call in weighted])
+    backward = growth("gradient", [call.gradient_norm2 for call in reversed(weighted)])
+    return forward, backward
+
+
+def weight_rows(recorded: Recorded, slots: dict[int, Slot]) -> list[WeightRow]:
+    """A row for each trainable variable, in the model's order."""
+    found = []
+    for variable, gradient in recorded.weights:
+        size, norm = standard_deviation(variable.value), root_mean_square(variable.value)
+        at = None if gradient is None else standard_deviation(gradient)
+        ratio = None
+        if gradient is not None and norm > 0:
+            ratio = root_mean_square(gradient) / norm
+        slot = slots.get(id(variable))
+        path = variable.path if slot is None else slot.path
+        found.append(WeightRow(path, tuple(variable.shape), size, _finite(at), _finite(ratio)))
+    return found
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and np.isfinite(value) else None

@@ -1,0 +1,136 @@
+"""What the numbers of one output say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+ROWS, UNITS = 1024, 512  # of the covariance at most: the figures hardly change with more
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of one output, over all samples, positions and units; shares are from 0 to 1.
+
+    `dead` units have one value on the whole batch. `rank` is the participation ratio
+    (sum of eigenvalues)^2 / (sum of squared eigenvalues) of the units' covariance matrix, from 1 to
+    the `width`, and `correlation` the largest absolute one between two units that vary; both None
+    where fewer than two units or rows are there. `spread` is the share of the second moment that
+    differs from row to row. `bad` counts the values that are not finite.
+    """
+
+    mean: float
+    std: float
+    second_moment: float
+    zeros: float
+    dead: float
+    width: int
+    rank: float | None
+    correlation: float | None
+    spread: float
+    bad: int
+    size: int
+    largest: float
+
+
+def statistics(output: Any, axis: int = -1) -> Statistics:
+    """The figures of a tensor whose `axis` numbers the units."""
+    array = keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
+    flat = _by_unit(array, axis)
+    bad = flat.size - int(np.isfinite(flat).sum())
+    width = flat.shape[1]
+    if bad or not flat.size:
+        none = math.nan
+        return Statistics(
+            none, none, none, none, none, width, None, None, none, bad, flat.size, none
+        )
+    mean = float(flat.mean(dtype=np.float64))
+    std = float(flat.std(dtype=np.float64))
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    rank, correlation, spread = _covariance(_some(flat))
+    return Statistics(
+        mean=mean,
+        std=std,
+        second_moment=mean * mean + std * std,
+        zeros=1.0 - np.count_nonzero(flat) / flat.size,
+        dead=float((low == high).mean()),
+        width=width,
+        rank=rank,
+        correlation=correlation,
+        spread=spread,
+        bad=0,
+        size=flat.size,
+        largest=float(max(abs(low.min()), abs(high.max()))),
+    )
+
+
+def share_saturated(output: Any, low: float, high: float) -> float:
+    """The share of entries at the bounds of an activation, or within a hundredth of its range."""
+    array = keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
+    margin = (high - low) / 100
+    return float(((array <= low + margin) | (array >= high - margin)).mean())
+
+
+def root_mean_square(tensor: Any) -> float:
+    """In float64, so that no square is lost."""
+    array = keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
+    return float(np.sqrt(np.square(array, dtype=np.float64).mean())) if array.size else 0.0
+
+
+def standard_deviation(tensor: Any) -> float:
+    """Over all entries, in float64."""
+    array = keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
+    return float(array.std(dtype=np.float64)) if array.size else 0.0
+
+
+def _by_unit(array: np.ndarray, axis: int) -> np.ndarray:
+    """Rows of samples and positions, a column a unit."""
+    if array.ndim < 2:
+        return array.reshape(-1, 1)
+    if axis % array.ndim != array.ndim - 1:
+        array = np.moveaxis(array, axis, -1)
+    return array.reshape(-1, array.shape[-1])
+
+
+def _some(flat: np.ndarray) -> np.ndarray:
+    """At most ROWS rows and UNITS columns, evenly spread."""
+    rows, units = (
+        np.linspace(0, size - 1, most).astype(int) if size > most else slice(None)
+        for size, most in zip(flat.shape, (ROWS, UNITS), strict=True)
+    )
+    return flat[rows][:, units]
+
+
+def _covariance(flat: np.ndarray) -> tuple[float | None, float | None, float]:
+    """(participation ratio, largest correlation, share of the second moment that varies)."""
+    rows, width = flat.shape
+    scale = float(np.abs(flat).max())
+    if rows < 2 or scale == 0.0:
+        return None, None, 0.0
+    scaled = flat / np.float32(scale)
+    means = scaled.mean(axis=0, dtype=np.float64)
+    apart = (scaled - means).astype(np.float32)
+    second = float(np.square(scaled, dtype=np.float64).mean())
+    variances = np.square(apart, dtype=np.float64).sum(axis=0)
+    total = float(variances.sum())
+    spread = total / (rows * width) / second
+    # Beyond rounding: units and rows that are equal up to it do not vary.
+    varying = variances > rows * np.square(4 * np.finfo("float32").eps * np.abs(means)) + 1e-30
+    if width < 2 or not varying.any():
+        return None, None, spread
+    gram = apart.T @ apart if width <= rows else apart @ apart.T
+    rank = total**2 / float(np.square(gram, dtype=np.float64).sum())
+    return rank, _correlation(apart[:, varying]), spread
+
+
+def _correlation(apart: np.ndarray) -> float | None:
+    if apart.shape[1] < 2:
+        return None
+    unit = apart / np.linalg.norm(apart, axis=0)
+    found = np.abs(unit.T @ unit)
+    np.fill_diagonal(found, 0.0)
+    return min(float(found.max()), 1.0)

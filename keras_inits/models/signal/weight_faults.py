@@ -1,0 +1,169 @@
+"""What is wrong with the weights themselves, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+
+from keras_inits.base import Scheme
+from keras_inits.models.variables.walk import STATE_ROLES, Slot
+from keras_inits.models.weights.adapt import as_scheme, fitted
+from keras_inits.models.weights.layers import geometry_of
+from keras_inits.reports.report import Problem
+from keras_inits.schemes.recurrent import Gated
+from keras_inits.schemes.variance_scaling import VarianceScaling
+
+FANS = 1.9  # how far off the standard deviation must be
+_AGAIN = "keras_inits.initialize(model, seed=0)  # another draw for every weight"
+
+
+def weight_faults(slots: Sequence[Slot]) -> Iterator[Problem]:
+    """Problems that the trainable kernels show."""
+    kernels = [slot for slot in slots if is_kernel(slot) and slot.variable.trainable]
+    values = {id(slot): _values(slot) for slot in kernels}
+    yield from _equal(kernels, values)
+    yield from _one_seed(kernels, values)
+    yield from _symmetric(kernels, values)
+    yield from _fans(kernels, values)
+
+
+def is_kernel(slot: Slot) -> bool:
+    """Whether a variable may be one that multiplies the signal."""
+    return (
+        slot.role not in STATE_ROLES
+        and len(slot.shape) > 1
+        and slot.role != "bias"
+        and "float" in slot.dtype
+    )
+
+
+def _values(slot: Slot) -> np.ndarray:
+    return keras.ops.convert_to_numpy(keras.ops.cast(slot.variable.value, "float32"))
+
+
+def _equal(kernels: Sequence[Slot], values: dict[int, np.ndarray]) -> Iterator[Problem]:
+    """Equal random kernels, those of one attention layer in words of their own."""
+    seen: dict[bytes, list[Slot]] = {}
+    for slot in kernels:
+        array = values[id(slot)]
+        if array.size > 1 and array.min() != array.max():
+            seen.setdefault(array.tobytes() + str(array.shape).encode(), []).append(slot)
+    for group in seen.values():
+        if len(group) < 2 or _is_structured(values[id(group[0])]):
+            continue
+        first, *others = group
+        names = ", ".join(slot.path for slot in others[:3]) + (", ..." if len(others) > 3 else "")
+        parents = {slot.layers[-2] if len(slot.layers) > 1 else None for slot in group}
+        roles = {slot.path.split("/")[-2] for slot in group if "/" in slot.path}
+        if len(parents) == 1 and roles & {"query", "key", "value"}:
+            text = f"has the same values as {names}: query, key and value are equal"
+            why = "Every position attends to itself first, and the projections learn the same."
+        else:
+            text = f"has the same values as {names}"
+            why = "Layers that begin equal are no independent draws: one initializer with one seed."
+        yield Problem(first.path, text, why, _AGAIN)
+
+
+def _is_structured(array: np.ndarray) -> bool:
+    """A handful of values, as an identity has, are no draw."""
+    return np.unique(array.ravel()[:4096]).size <= 4 and array.size > 16
+
+
+def _one_seed(kernels: Sequence[Slot], values: dict[int, np.ndarray]) -> Iterator[Problem]:
+    """One seed in layers of other shapes: the first numbers of one are those of the other."""
+    seen: dict[bytes, list[Slot]] = {}
+    for slot in kernels:
+        array = values[id(slot)].ravel()
+        seed = getattr(slot.initializer, "seed", None)
+        if isinstance(seed, int) and array.size > 1 and array.min() != array.max():
+            key = f"{type(slot.initializer).__name__} {seed}".encode()
+            seen.setdefault(key, []).append(slot)
+    for group in seen.values():
+        shapes = {slot.shape for slot in group}
+        drawn = [slot for slot in group if _is_own_draw(slot, values[id(slot)])]
+        if len(shapes) > 1 and len(drawn) > 1:
+            first, *others = drawn
+            names = ", ".join(slot.path for slot in others[:3]) + ", ..." * (len(others) > 3)
+            yield Problem(
+                first.path,
+                f"was drawn with the same seed, {first.initializer.seed}, as {names}",
+                "Draws of one seed are not independent of each other.",
+                _AGAIN,
+            )
+
+
+def _is_own_draw(slot: Slot, array: np.ndarray) -> bool:
+    """Whether the layer's initializer gives these values, so that nobody drew them again."""
+    try:
+        again = keras.ops.convert_to_numpy(slot.initializer(slot.shape, dtype=slot.dtype))
+    except Exception:
+        return False
+    return bool(np.array_equal(np.asarray(again, "float32"), array))
+
+
+def _symmetric(kernels: Sequence[Slot], values: dict[int, np.ndarray]) -> Iterator[Problem]:
+    for slot in kernels:
+        array = values[id(slot)]
+        geometry = geometry_of(slot.layer, slot.role, slot.shape)
+        if geometry is None or geometry.unit_count < 2 or not array.any() or geometry.repeats:
+            continue
+        outputs = [*geometry.gates, *geometry.outputs]
+        if len(outputs) != 1 or geometry.split != geometry.shape:
+            continue
+        units = np.moveaxis(array, outputs[0], -1).reshape(-1, geometry.split[outputs[0]])
+        if (units == units[:, :1]).all():
+            yield Problem(
+                slot.path,
+                f"all {units.shape[1]} units have the same weights",
+                "They give the same and get the same gradient, and so stay one unit for ever.",
+                f'keras_inits.initialize(model, {{"{slot.path}$": "keras_inits>glorot_uniform"}}, seed=0)',
+            )
+
+
+def _fans(kernels: Sequence[Slot], values: dict[int, np.ndarray]) -> Iterator[Problem]:
+    """A variance scaling that took the fans from the shape, where the layer's are others."""
+    found: dict[type, list[tuple[Slot, float, str]]] = {}
+    for slot in kernels:
+        scheme, geometry = (
+            as_scheme(slot.initializer),
+            geometry_of(slot.layer, slot.role, slot.shape),
+        )
+        if (
+            not isinstance(scheme, VarianceScaling)
+            or geometry is None
+            or not values[id(slot)].any()
+        ):
+            continue
+        right = fitted(scheme, geometry, slot.role)
+        right = right.initializer if isinstance(right, Gated) else right
+        stds = [_std(law, slot.shape) for law in (scheme, right)]
+        drawn = float(values[id(slot)].std())
+        ratio = stds[0] / stds[1] if stds[1] else 1.0
+        # Not where it was drawn again since: nearer to the right law than to the one of the shape.
+        if max(ratio, 1 / ratio) > FANS and abs(np.log(drawn / stds[0])) < abs(
+            np.log(drawn / stds[1])
+        ):
+            text = (
+                f"its standard deviation of {drawn:.3g} is {ratio:.2g} times that of the layer's fans "
+                f"({geometry.fan_in:g}, {geometry.fan_out:g})"
+            )
+            found.setdefault(type(slot.layer), []).append((slot, max(ratio, 1 / ratio), text))
+    for cls, group in found.items():
+        slot, _, text = max(group, key=lambda entry: entry[1])
+        more = f" (and {len(group) - 1} more {cls.__name__} layers)" if len(group) > 1 else ""
+        scheme = as_scheme(slot.initializer)
+        name = type(slot.initializer).__name__
+        yield Problem(
+            slot.path,
+            text + more,
+            f"{name} counts fans by the shape; a {cls.__name__} uses its axes otherwise.",
+            f"keras_inits.initialize(model, [(keras.layers.{cls.__name__}, keras_inits.{scheme!r}), "
+            '(".", None)], seed=0)',
+        )
+
+
+def _std(scheme: Scheme, shape: tuple[int, ...]) -> float:
+    law = scheme.law(shape)
+    return 0.0 if law is None else law.std
