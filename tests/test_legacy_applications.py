@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from conftest import require, to_numpy
@@ -50,13 +51,31 @@ model.save(f"{folder}/model.h5")
 """
 
 
+class LayerScale(keras.layers.Layer):
+    """ConvNeXt's, which tf_keras keeps to itself: a user has to bring it."""
+
+    def __init__(self, init_values, projection_dim, **options):
+        super().__init__(**options)
+        self.init_values, self.projection_dim = init_values, projection_dim
+
+    def build(self, shape):
+        self.gamma = self.add_weight(name="gamma", shape=(self.projection_dim,))
+
+    def call(self, x):
+        return x * self.gamma
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_applications_predict_as_they_did(name: str, tmp_path: Path) -> None:
     require("tf_keras")
     command = [sys.executable, "-c", WRITE, name, str(tmp_path)]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
-    model = legacy_load_model(tmp_path / "model.h5")
+    own = {"LayerScale": LayerScale}
+    if name == "ConvNeXtTiny":
+        with pytest.raises(ValueError, match="custom_objects must have the class 'LayerScale'"):
+            legacy_load_model(tmp_path / "model.h5")
+    model = legacy_load_model(tmp_path / "model.h5", custom_objects=own)
     with np.load(tmp_path / "arrays.npz") as arrays:
         found = to_numpy(model(arrays["x"], training=False))
         size = np.abs(arrays["y"]).max()

@@ -89,7 +89,8 @@ class _Recorder:
                 call = partial(self.call, place, place.layer.call, mark)
                 attributes: dict[str, Any] = {"call": call}
                 if isinstance(place.layer, keras.layers.RNN):
-                    attributes["unroll"] = True  # or its cell runs in a compiled loop
+                    # Or its cell would run in a compiled loop, or not at all.
+                    attributes |= {"unroll": True, "use_cudnn": False}
                 stack.enter_context(shadow(place.layer, **attributes))
             yield
 

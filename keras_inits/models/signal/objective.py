@@ -52,7 +52,7 @@ def _mean(owner: str, function: Any, y: Any, outputs: Any) -> Any:
         )
     try:
         parts = [
-            ops.mean(ops.cast(function(t, o), "float32"))
+            ops.mean(ops.cast(function(_alike(t, o), o), "float32"))
             for t, o in zip(targets, given, strict=True)
         ]
     except Exception as error:
@@ -60,6 +60,13 @@ def _mean(owner: str, function: Any, y: Any, outputs: Any) -> Any:
             f"{owner}: loss must take y of shape {shapes(y)} and outputs of {shapes(outputs)}: {error}"
         ) from error
     return sum(parts[1:], parts[0])
+
+
+def _alike(target: Any, output: Any) -> Any:
+    """With a last axis of one where the output has it, as Keras's trainer takes targets."""
+    if len(target.shape) == len(output.shape) - 1 and output.shape[-1] == 1:
+        return ops.expand_dims(target, -1)
+    return target
 
 
 def _compiled(owner: str, model: Any, x: Any, y: Any, outputs: Any) -> Any:

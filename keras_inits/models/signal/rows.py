@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_inits.models.flow.places import Place
@@ -88,11 +89,14 @@ def look(place: Place, output: Any) -> tuple[tuple[int, ...], Statistics, float 
 
 
 def seen(recorded: Recorded, kernels: set[int]) -> list[Seen]:
-    """The calls, those of one layer numbered; the steps of a recurrent cell are taken together."""
+    """The calls, those of one layer numbered; of the steps of a recurrent layer the last alone."""
     times: dict[int, int] = {}
     found = []
+    steps = {id(call.place.layer): call for call in recorded.calls if _is_step(call.place)}
     for call in recorded.calls:
         key = id(call.place.layer)
+        if key in steps and steps[key] is not call:
+            continue
         times[key] = times.get(key, 0) + 1
         path = call.place.path + (f"#{times[key]}" if times[key] > 1 else "")
         shape, figures, saturated = call.seen
@@ -102,6 +106,10 @@ def seen(recorded: Recorded, kernels: set[int]) -> list[Seen]:
             norm2 = root_mean_square(call.gradient) ** 2 * math.prod(shape)
         found.append(Seen(call.place, key in kernels, shape, figures, saturated, std, norm2, path))
     return found
+
+
+def _is_step(place: Place) -> bool:
+    return any(isinstance(layer, keras.layers.RNN) for layer in place.around)
 
 
 def rows(calls: Sequence[Seen]) -> list[SignalRow]:

@@ -30,16 +30,20 @@ def target_faults(calls: Sequence[Seen], y: Any, outputs: Any) -> Iterator[Probl
     if frequencies is None or told.ndim != 2:
         return
     said = told.mean(axis=0, dtype=np.float64)
+    even = np.full(frequencies.shape, 0.5 if name_of(layer) == "sigmoid" else 1 / len(said))
     if name_of(layer) == "sigmoid":
         frequencies = np.clip(frequencies, 1e-3, 1 - 1e-3)
-        excess = _divergence(frequencies, said) + _divergence(1 - frequencies, 1 - said)
+        # Not what a random network happens to say of classes that are even.
+        excess, uneven = (
+            _divergence(frequencies, q) + _divergence(1 - frequencies, 1 - q) for q in (said, even)
+        )
         formula = "np.log(p / (1 - p))"
     else:
         frequencies = np.clip(frequencies, 1e-3, None)
         frequencies = frequencies / frequencies.sum()
-        excess = np.atleast_1d(_divergence(frequencies, said).sum())
+        excess, uneven = (np.atleast_1d(_divergence(frequencies, q).sum()) for q in (said, even))
         formula = "np.log(p)"
-    worst = float(excess.max())
+    worst = float(np.minimum(excess, uneven).max())
     if worst < EXCESS:
         return
     shown = np.array2string(frequencies, precision=3, separator=", ", threshold=10_000)

@@ -104,22 +104,36 @@ def _is_own_draw(slot: Slot, array: np.ndarray) -> bool:
 
 
 def _symmetric(kernels: Sequence[Slot], values: dict[int, np.ndarray]) -> Iterator[Problem]:
-    for slot in kernels:
-        array = values[id(slot)]
-        geometry = geometry_of(slot.layer, slot.role, slot.shape)
-        if geometry is None or geometry.unit_count < 2 or not array.any() or geometry.repeats:
-            continue
-        outputs = [*geometry.gates, *geometry.outputs]
-        if len(outputs) != 1 or geometry.split != geometry.shape:
-            continue
-        units = np.moveaxis(array, outputs[0], -1).reshape(-1, geometry.split[outputs[0]])
-        if (units == units[:, :1]).all():
-            yield Problem(
-                slot.path,
-                f"all {units.shape[1]} units have the same weights",
-                "They give the same and get the same gradient, and so stay one unit for ever.",
-                f'keras_inits.initialize(model, {{"{slot.path}$": "keras_inits>glorot_uniform"}}, seed=0)',
-            )
+    alike = [slot for slot in kernels if _units_alike(slot, values[id(slot)])]
+    if alike:
+        first, *others = alike
+        count = _units(first, values[id(first)]).shape[1]  # type: ignore[union-attr]
+        yield Problem(
+            first.path,
+            f"all its {count} units have the same weights" + _more(len(others), "weights"),
+            "They give the same and get the same gradient, and so stay one unit for ever.",
+            'keras_inits.initialize(model, {"kernel$": "keras_inits>glorot_uniform"}, seed=0)',
+        )
+
+
+def _units_alike(slot: Slot, array: np.ndarray) -> bool:
+    units = _units(slot, array) if array.any() else None
+    return units is not None and units.shape[1] > 1 and bool((units == units[:, :1]).all())
+
+
+def _units(slot: Slot, array: np.ndarray) -> np.ndarray | None:
+    """A column for each unit, where one axis of the weight numbers them."""
+    geometry = geometry_of(slot.layer, slot.role, slot.shape)
+    if geometry is None or geometry.repeats or geometry.split != geometry.shape:
+        return None
+    outputs = [*geometry.gates, *geometry.outputs]
+    if len(outputs) != 1:
+        return None
+    return np.moveaxis(array, outputs[0], -1).reshape(-1, geometry.split[outputs[0]])
+
+
+def _more(count: int, what: str) -> str:
+    return f" (and {count} more {what})" if count else ""
 
 
 def _fans(kernels: Sequence[Slot], values: dict[int, np.ndarray]) -> Iterator[Problem]:
@@ -146,13 +160,13 @@ def _fans(kernels: Sequence[Slot], values: dict[int, np.ndarray]) -> Iterator[Pr
             np.log(drawn / stds[1])
         ):
             text = (
-                f"its standard deviation of {drawn:.3g} is {ratio:.2g} times that of the layer's fans "
-                f"({geometry.fan_in:g}, {geometry.fan_out:g})"
+                f"its standard deviation is {drawn:.3g}; by the layer's fans, "
+                f"({geometry.fan_in:g}, {geometry.fan_out:g}), it would be {stds[1]:.3g}"
             )
             found.setdefault(type(slot.layer), []).append((slot, max(ratio, 1 / ratio), text))
     for cls, group in found.items():
         slot, _, text = max(group, key=lambda entry: entry[1])
-        more = f" (and {len(group) - 1} more {cls.__name__} layers)" if len(group) > 1 else ""
+        more = _more(len(group) - 1, f"{cls.__name__} layers")
         scheme = as_scheme(slot.initializer)
         name = type(slot.initializer).__name__
         yield Problem(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import random
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -114,7 +115,8 @@ def _rebuild(
         return variable
 
     copied = None
-    with weights_made_by(add_weight) as original:
+    with weights_made_by(add_weight) as original, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what cannot be rebuilt, which is told otherwise
         try:
             copied = _copy(layer)
             config = layer.get_build_config()
