@@ -72,13 +72,21 @@ def double_precision() -> AbstractContextManager[Any]:
     return nullcontext()
 
 
-def unchanged_generator() -> AbstractContextManager[Any]:
-    """A context after which the backend's own global generator is where it was: PyTorch has one."""
-    if name() == "torch":
-        import torch
+@contextmanager
+def unchanged_generator(seed: int | None = None) -> Iterator[None]:
+    """The backend's own global generator is put back afterwards: PyTorch has one.
 
-        return torch.random.fork_rng()
-    return nullcontext()
+    Keras's dropout draws from it there, whatever its seed. Inside it starts from `seed`, if given.
+    """
+    if name() != "torch":
+        yield
+        return
+    import torch
+
+    with torch.random.fork_rng():
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield
 
 
 def gradients(

@@ -8,11 +8,10 @@ from typing import Any, ClassVar
 
 import keras
 
-from keras_inits import checks
+from keras_inits import backend, checks
 from keras_inits.models.flow.batch import batch_of, shapes
 from keras_inits.models.flow.guards import saved
 from keras_inits.models.flow.record import Recorded, record
-from keras_inits.models.signal.activations import name_of
 from keras_inits.models.signal.flow_faults import flow_faults
 from keras_inits.models.signal.growth import Growth
 from keras_inits.models.signal.objective import objective
@@ -165,7 +164,8 @@ def inspect(
     slots = walk(model, owner).slots
     x = batch_of(owner, model, x)
     scalar = objective(owner, model, y, loss)
-    starts = _starts(slots, None if seed is None else as_stream(owner, seed))
+    stream = None if seed is None else as_stream(owner, seed)
+    starts = _starts(slots, stream)
     outputs: list[Any] = []
 
     def run() -> Any:
@@ -174,11 +174,11 @@ def inspect(
         outputs.append(model(x, training=training))
         return scalar(x, outputs[-1])
 
-    with saved(_states(model, slots), set()):
+    start = None if stream is None else int(stream.child("torch").integers((), 2**31 - 1))
+    with saved(_states(model, slots), set()), backend.unchanged_generator(start):
         recorded = _recorded(owner, model, x, run)
     calls = seen(recorded, {id(slot.layer) for slot in slots if is_kernel(slot)})
-    heads = {id(c.place.layer) for c in calls if name_of(c.place.layer) in ("softmax", "sigmoid")}
-    forward, backward = growths(calls, heads)
+    forward, backward = growths(calls)
     problems = [(place.path, f"{reason}; not looked at") for place, reason in recorded.missed]
     return SignalReport(
         rows(calls),
@@ -221,5 +221,5 @@ def _starts(slots: list[Slot], stream: Any) -> list[tuple[Any, Any]]:
     if stream is None:
         return [(slot.variable, keras.ops.copy(slot.variable.value)) for slot in seeds]
     return [
-        (slot.variable, [int(stream.child(slot.path).integers((), 2**32 - 1)), 0]) for slot in seeds
+        (slot.variable, [int(stream.child(slot.path).integers((), 2**31 - 1)), 0]) for slot in seeds
     ]

@@ -17,6 +17,7 @@ from keras_inits.reports.report import Problem
 
 FORWARD, BACKWARD, STREAM = 1e3, 1e6, 30.0  # factors of second moments over the whole depth
 DEAD, SATURATED = 0.5, 0.5
+NOTHING = 1e-12  # of the second moment, that differs from sample to sample
 RANK, SPREAD = 1.5, 1e-4
 SMALLEST_HALF, LARGEST_HALF = 2.0**-14, 65504.0
 LSUV = "keras_inits.lsuv(model, x, seed=0)"
@@ -56,17 +57,10 @@ def _not_finite(calls: Sequence[Seen]) -> Iterator[Problem]:
 def _lost(calls: Sequence[Seen]) -> Iterator[Problem]:
     """The output is the same whatever the input."""
     last = next((call for call in reversed(calls) if call.statistics.size > 1), None)
-    first = next((call for call in calls if call.statistics.spread > 0), None)
-    if last is None or first is None or last.statistics.spread > 1e-12 or last.shape[0] < 2:
+    if last is None or last.statistics.spread > NOTHING or last.shape[0] < 2:
         return
-    where = next(
-        (
-            a
-            for b, a in itertools.pairwise(calls)
-            if b.statistics.spread > 1e-12 >= a.statistics.spread
-        ),
-        last,
-    )
+    varying = [i for i, call in enumerate(calls) if call.statistics.spread > NOTHING]
+    where = calls[varying[-1] + 1] if varying else calls[0]
     yield Problem(
         where.path,
         "gives the same for all samples, and so does the model",
@@ -218,7 +212,7 @@ def _no_gradient(calls: Sequence[Seen]) -> Iterator[Problem]:
     """Where the gradient ends on its way back."""
     kernels = [call for call in calls if call.kernel]
     without = [call for call in kernels if not call.gradient_norm2]
-    if not without or not any(call.statistics.spread > 0 for call in without):
+    if not without:
         return
     if not kernels[0].gradient_norm2 and len(without) >= len(kernels) / 2:
         last = without[-1]

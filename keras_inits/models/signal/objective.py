@@ -52,14 +52,19 @@ def _mean(owner: str, function: Any, y: Any, outputs: Any) -> Any:
         )
     try:
         parts = [
-            ops.mean(ops.cast(function(_alike(t, o), o), "float32"))
-            for t, o in zip(targets, given, strict=True)
+            ops.mean(_wide(function(_alike(t, o), o))) for t, o in zip(targets, given, strict=True)
         ]
     except Exception as error:
         raise ValueError(
             f"{owner}: loss must take y of shape {shapes(y)} and outputs of {shapes(outputs)}: {error}"
         ) from error
     return sum(parts[1:], parts[0])
+
+
+def _wide(tensor: Any) -> Any:
+    """In at least float32."""
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    return tensor if dtype == "float64" else ops.cast(tensor, "float32")
 
 
 def _alike(target: Any, output: Any) -> Any:
@@ -83,7 +88,7 @@ def _compiled(owner: str, model: Any, x: Any, y: Any, outputs: Any) -> Any:
 
 def _half_square(owner: str, outputs: Any) -> Any:
     parts = [
-        ops.mean(ops.square(ops.cast(output, "float32"))) / 2
+        ops.mean(ops.square(_wide(output))) / 2
         for output in keras.tree.flatten(outputs)
         if ops.is_tensor(output) and "float" in keras.backend.standardize_dtype(output.dtype)
     ]

@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_inits.models.flow.places import Place
 from keras_inits.models.flow.record import Recorded
-from keras_inits.models.signal.activations import bounds
+from keras_inits.models.signal.activations import bounds, name_of
 from keras_inits.models.signal.growth import Growth, growth
 from keras_inits.models.signal.statistics import (
     Statistics,
@@ -143,9 +143,11 @@ def rows(calls: Sequence[Seen]) -> list[SignalRow]:
     ]
 
 
-def growths(calls: Sequence[Seen], heads: set[int]) -> tuple[Growth | None, Growth | None]:
-    """Of the signal and of the gradient; a head that squashes its output tells nothing of depth."""
-    weighted = [call for call in calls if call.kernel and id(call.place.layer) not in heads]
+def growths(calls: Sequence[Seen]) -> tuple[Growth | None, Growth | None]:
+    """Of the signal and of the gradient."""
+    weighted = [call for call in calls if call.kernel]
+    if weighted and name_of(weighted[-1].place.layer) in ("softmax", "sigmoid"):
+        weighted.pop()  # what squashes the output tells nothing of depth
     forward = growth("signal", [call.statistics.second_moment for call in weighted])
     backward = growth("gradient", [call.gradient_norm2 for call in reversed(weighted)])
     return forward, backward
