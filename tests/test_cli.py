@@ -19,6 +19,7 @@ from keras_inits.comparison import reload, run
 from keras_inits.comparison.training import Trainer, build
 from keras_inits.models.saving import process
 from keras_inits.registry import CATALOGUE
+from keras_inits.reports.writing import replacing
 
 
 @pytest.fixture(scope="module")
@@ -275,14 +276,14 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     path.write_text("before")
 
     def fail():
-        with run.replacing(path) as temporary:
+        with replacing(path) as temporary:
             temporary.write_text("half")
             raise OSError
 
     with pytest.raises(OSError):
         fail()
     assert path.read_text() == "before"
-    with run.replacing(path) as temporary:
+    with replacing(path) as temporary:
         temporary.write_text("after")
     assert path.read_text() == "after"
     assert list(tmp_path.iterdir()) == [path]

@@ -14,7 +14,7 @@ import click
 from keras_inits import comparison
 from keras_inits.cli import tables
 from keras_inits.cli.console import output, progress
-from keras_inits.comparison.run import replacing
+from keras_inits.reports.writing import replacing
 
 
 @click.command()

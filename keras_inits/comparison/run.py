@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +18,7 @@ from keras_inits.comparison.reload import predict, predict_elsewhere
 from keras_inits.comparison.result import Comparison, Row
 from keras_inits.comparison.training import NETWORKS, Trainer, build, single_threaded
 from keras_inits.reports.report import Problem
+from keras_inits.reports.writing import replacing
 from keras_inits.streams import DefaultStream
 
 EPOCHS = 20
@@ -95,14 +94,3 @@ def _reloaded(rows: list[Row], x: Any, expected: Sequence[Any]) -> tuple[list[Ro
     rows = [replace(row, reloads=back) for row, back in zip(rows, same, strict=True)]
     reason = "predictions differ after reloading"
     return rows, [Problem(row.path, reason) for row in rows if not row.reloads]
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place at the end: no file is half written."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -60,6 +60,7 @@ class Initialization(Report):
         "expected_std": "expected std",
         "measured_std": "measured std",
     }
+    drop: ClassVar = ("fans", "shape")
     panels: ClassVar = (
         Panel("standard deviation", "expected_std", "measured_std", "expected", "measured"),
     )

@@ -54,6 +54,7 @@ class SignalReport(Report):
         "gradient_std": "gradient",
         "chi": "chi",
     }
+    drop: ClassVar = ("correlation", "mean", "layer", "width", "zeros", "saturated", "rank")
     panels: ClassVar = (
         Panel("standard deviation of the output", "std", "std", "", "forward"),
         Panel("standard deviation of the gradient", "gradient_std", "gradient_std", "", "backward"),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from keras_inits.reports.plain import plain
-from keras_inits.reports.tables import Table, html_table, print_tables, text
+from keras_inits.reports.tables import Table, paragraph, terminal_width, text, text_table
+from keras_inits.reports.writing import write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,8 +77,10 @@ class Counts:
 class Report:
     """`rows`, dataclasses of one class, and `problems`, what was not done or does not hold.
 
-    `print(report)` shows both as tables and a notebook shows them by itself. `to_dict()` gives
-    them as JSON values, and `plot()` draws the rows. A report of one's own names its rows' fields:
+    `print(report)` shows a summary, the problems and a screen of rows, `show(all=True)` all of them,
+    and a notebook shows them by itself. `to_dict()`, `to_json()`, `to_csv()` and `to_frame()` export
+    them, `plot()` draws the rows, `save_html()` writes a page. A report of one's own names its rows'
+    fields:
 
     Args:
         rows: Dataclass instances, one per row of the table.
@@ -99,6 +106,9 @@ class Report:
     title: ClassVar[str] = "Report"
     #: Headers of the columns by the name of the row's field; None prints every field.
     columns: ClassVar[dict[str, str] | None] = None
+    #: Fields of columns that a narrow terminal can do without, the first of them first; by default
+    #: from the right. The first column stays.
+    drop: ClassVar[tuple[str, ...]] = ()
     #: What the figure shows.
     panels: ClassVar[tuple[Panel, ...] | Counts] = ()
 
@@ -117,6 +127,44 @@ class Report:
         """
         return {"rows": plain(self.rows), "problems": plain(self.problems)}
 
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Rows and problems as JSON text, written to `path` where one is given."""
+        found = json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
+        if path is not None:
+            write_text(path, found)
+        return found
+
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
+        """All fields of the rows as comma-separated text, written to `path` where one is given."""
+        file = io.StringIO()
+        rows = plain(self.rows)
+        writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        if path is not None:
+            write_text(path, file.getvalue())
+        return file.getvalue()
+
+    def to_frame(self) -> Any:
+        """The rows as a pandas DataFrame.
+
+        Raises:
+            ModuleNotFoundError: Pandas is not installed.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError("to_frame needs pandas: pip install pandas") from error
+        return pandas.DataFrame([dict(vars(row)) for row in self.rows])
+
+    def summary(self) -> str:
+        """What the report says, in one line."""
+        return f"{self.title}: {_count(len(self.rows), 'row')}, {_count(len(self.problems), 'problem')}"
+
+    def show(self, all: bool = False) -> None:
+        """Print the report, with `all` of its rows or a screen of them."""
+        print(self._text(all))
+
     def plot(self) -> Figure:
         """Draw the rows.
 
@@ -131,26 +179,65 @@ class Report:
 
         return report_figure(self)
 
+    def row_figure(self, row: Any) -> Figure | None:
+        """A figure of one row, for the page; a report that has none gives None."""
+        del row
+        return None
+
+    def save_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the report as one page that needs no network.
+
+        Problems with the code that mends them, the figure, and a table that sorts and filters; a
+        click on a row shows its figure, where there is one. Without JavaScript it is a plain page.
+
+        Args:
+            path: Where; written whole or not at all.
+
+        Raises:
+            ModuleNotFoundError: Jinja2 or matplotlib is not installed.
+        """
+        from keras_inits.reports.page import page
+
+        write_text(path, page(self))
+
     def __len__(self) -> int:
         return len(self.rows)
 
     def __str__(self) -> str:
-        return print_tables(self._tables())
+        return self._text(all_rows=False)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {len(self.rows)} rows, {len(self.problems)} problems>"
 
     def _repr_html_(self) -> str:
-        return "\n".join(map(html_table, self._tables()))
+        from keras_inits.reports.page import fragment
 
-    def _tables(self) -> list[Table]:
+        return fragment(self)
+
+    def table(self) -> Table:
+        """The rows as text."""
         columns = self.columns
         if columns is None:
             names = [field.name for field in fields(self.rows[0])] if self.rows else []
             columns = {name: name.replace("_", " ") for name in names}
         cells = [[text(getattr(row, name)) for name in columns] for row in self.rows]
-        tables = [Table(self.title, list(columns.values()), cells)]
-        if self.problems:
-            reasons = [[problem.path, problem.reason] for problem in self.problems]
-            tables.append(Table("Problems", ["path", "reason"], reasons))
-        return tables
+        order = list(columns)
+        empty = [i for i in range(1, len(order)) if all(row[i] in ("", "-") for row in cells)]
+        drop = [*empty, *(order.index(name) for name in self.drop if name in columns)]
+        drop = list(dict.fromkeys([*drop, *reversed(range(1, len(order)))]))
+        return Table(list(columns.values()), cells, drop)
+
+    def _text(self, all_rows: bool) -> str:
+        width = terminal_width()
+        lines = [self.summary()]
+        for problem in self.problems:
+            lines += ["", problem.path or "-", *paragraph(problem.reason, width, "  ")]
+            lines += paragraph(problem.why, width, "  ")
+            lines += [f"      {line}" for line in problem.code.splitlines()]
+        if self.rows:
+            lines += ["", *text_table(self.table(), width, all_rows)]
+        return "\n".join(lines)
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
