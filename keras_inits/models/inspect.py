@@ -12,6 +12,7 @@ from keras_inits import backend, checks
 from keras_inits.models.flow.batch import batch_of, shapes
 from keras_inits.models.flow.guards import saved
 from keras_inits.models.flow.record import Recorded, record
+from keras_inits.models.signal import figures
 from keras_inits.models.signal.flow_faults import flow_faults
 from keras_inits.models.signal.growth import Growth
 from keras_inits.models.signal.objective import objective
@@ -28,7 +29,7 @@ from keras_inits.models.signal.target_faults import target_faults
 from keras_inits.models.signal.weight_faults import is_kernel, weight_faults
 from keras_inits.models.variables.walk import Slot, walk
 from keras_inits.reports.plain import plain
-from keras_inits.reports.report import Panel, Problem, Report
+from keras_inits.reports.report import Problem, Report
 from keras_inits.streams.seeds import as_stream, check_seed
 
 
@@ -55,10 +56,6 @@ class SignalReport(Report):
         "chi": "chi",
     }
     drop: ClassVar = ("correlation", "mean", "layer", "width", "zeros", "saturated", "rank")
-    panels: ClassVar = (
-        Panel("standard deviation of the output", "std", "std", "", "forward"),
-        Panel("standard deviation of the gradient", "gradient_std", "gradient_std", "", "backward"),
-    )
 
     def __init__(
         self,
@@ -68,14 +65,40 @@ class SignalReport(Report):
         forward: Growth | None = None,
         backward: Growth | None = None,
         loss: float | None = None,
+        histograms: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(rows, problems)
         self.weights = list(weights)
         self.forward, self.backward, self.loss = forward, backward, loss
+        self.histograms = dict(histograms or {})
 
     def to_dict(self) -> dict[str, Any]:
         more = ("weights", "forward", "backward", "loss")
         return super().to_dict() | {name: plain(getattr(self, name)) for name in more}
+
+    def plot(self, kind: str = "depth") -> Any:
+        """Draw the report.
+
+        Args:
+            kind: "depth", the standard deviations layer after layer; "activations", the values of
+                each layer's output; "rank", how many directions they have.
+
+        Returns:
+            A matplotlib figure.
+        """
+        kinds = {
+            "depth": figures.by_depth,
+            "activations": figures.activations,
+            "rank": figures.rank_by_depth,
+        }
+        if not self.rows:
+            raise ValueError("SignalReport: rows must have numbers to plot, got none")
+        return kinds[checks.one_of("SignalReport.plot", "kind", kind, tuple(kinds))](self)
+
+    def row_figure(self, row: SignalRow) -> Any:
+        """The values of the layer's output."""
+        histogram = self.histograms.get(row.path)
+        return None if histogram is None else figures.values(row, histogram)
 
     def summary(self) -> str:
         """One line: how many layers, what becomes of the signal and the gradient, how many problems."""
@@ -193,6 +216,7 @@ def inspect(
         forward,
         backward,
         recorded.loss,
+        {c.path: c.statistics.histogram for c in calls if c.statistics.histogram is not None},
     )
 
 

@@ -57,18 +57,20 @@ _STYLE: Any = {
 }
 
 
-def new_figure(draw: Callable[[Any], None], width: float, height: float) -> Figure:
+def new_figure(
+    draw: Callable[[Any], None], width: float, height: float, layout: Any = "constrained"
+) -> Figure:
     """A figure of this size in inches, filled by `draw` in the shared look."""
     try:
         from matplotlib import style
     except ModuleNotFoundError as error:
         message = 'figures need matplotlib: pip install "keras_inits[plots]"'
         raise ModuleNotFoundError(message) from error
-    from matplotlib.figure import Figure
+    from keras_inits.reports.shown import ShownFigure
 
     # The defaults first, or the user's own settings would mix with ours.
     with style.context(["default", _STYLE]):
-        figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
+        figure = ShownFigure(figsize=(width, height), dpi=100, layout=layout)
         draw(figure)
     return figure
 

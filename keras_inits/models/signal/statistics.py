@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+BINS = 40
 ROWS, UNITS = 1024, 512  # of the covariance at most: the figures hardly change with more
 
 
@@ -35,6 +36,7 @@ class Statistics:
     bad: int
     size: int
     largest: float
+    histogram: tuple[float, float, list[int]] | None = None
 
 
 def statistics(output: Any, axis: int = -1) -> Statistics:
@@ -51,7 +53,8 @@ def statistics(output: Any, axis: int = -1) -> Statistics:
     mean = float(flat.mean(dtype=np.float64))
     std = float(flat.std(dtype=np.float64))
     low, high = flat.min(axis=0), flat.max(axis=0)
-    rank, correlation, spread = _covariance(_some(flat))
+    some = _some(flat)
+    rank, correlation, spread = _covariance(some)
     return Statistics(
         mean=mean,
         std=std,
@@ -65,7 +68,14 @@ def statistics(output: Any, axis: int = -1) -> Statistics:
         bad=0,
         size=flat.size,
         largest=float(max(abs(low.min()), abs(high.max()))),
+        histogram=_histogram(some),
     )
+
+
+def _histogram(values: np.ndarray) -> tuple[float, float, list[int]]:
+    """(least, greatest, counts between them)."""
+    counts, edges = np.histogram(values.astype(np.float64), BINS)  # a narrow range has room
+    return float(edges[0]), float(edges[-1]), counts.tolist()
 
 
 def share_saturated(output: Any, low: float, high: float) -> float:
