@@ -94,14 +94,13 @@ def gradients(
 ) -> tuple[Any, list[Any], list[Any]]:
     """(scalar, its gradients at the tensors that were marked, its gradients at the variables).
 
-    `run(mark)` computes the scalar; `mark(tensor)` returns the tensor to go on with. A gradient is
-    None where the scalar does not depend on the tensor. On JAX `run` is called twice, values at hand
-    the first time, and must mark the same tensors.
+    `run(mark)` computes the scalar; `mark(tensor)` returns the tensor to go on with. Where the scalar
+    does not depend on it the gradient may be None. JAX calls `run` twice, first with values at hand.
     """
-    marked: list[Any] = []
-    values = [variable.value for variable in variables]
     if name() == "jax":
         return _jax_gradients(run, variables)
+    marked: list[Any] = []
+    values = [variable.value for variable in variables]
     if name() == "tensorflow":
         import tensorflow as tf
 
@@ -112,8 +111,7 @@ def gradients(
                 marked.append(tensor)
                 return tensor
 
-            for value in values:
-                tape.watch(value)
+            tape.watch(values)
             scalar = run(watch)
         found = tape.gradient(scalar, [*marked, *values])
         found = [None if g is None else tf.convert_to_tensor(g) for g in found]
@@ -122,20 +120,16 @@ def gradients(
 
         def require(tensor: Any) -> Any:
             tensor = tensor if tensor.requires_grad else tensor.detach().requires_grad_(True)
-            # A view of its own: what comes later may change the tensor in place.
-            tensor = tensor.view_as(tensor)
-            marked.append(tensor)
-            return tensor
+            marked.append(tensor.view_as(tensor))  # what comes later may change the tensor in place
+            return marked[-1]
 
         scalar = run(require)
-        wanted = [v if v.requires_grad else None for v in (*marked, *values)]
-        asked = [tensor for tensor in wanted if tensor is not None]
-        answers = iter(
-            torch.autograd.grad(scalar, asked, allow_unused=True)
-            if scalar.requires_grad
-            else [None] * len(asked)
+        wanted = [*marked, *values]
+        asked = (
+            [tensor for tensor in wanted if tensor.requires_grad] if scalar.requires_grad else []
         )
-        found = [None if tensor is None else next(answers) for tensor in wanted]
+        answers = iter(torch.autograd.grad(scalar, asked, allow_unused=True) if asked else ())
+        found = [next(answers, None) if tensor.requires_grad else None for tensor in wanted]
     return scalar, found[: len(marked)], found[len(marked) :]
 
 
@@ -144,10 +138,10 @@ def _jax_gradients(
 ) -> tuple[Any, list[Any], list[Any]]:
     import jax
 
-    shapes: list[Any] = []
+    zeros: list[Any] = []
 
     def note(tensor: Any) -> Any:
-        shapes.append(jax.numpy.zeros(tensor.shape, tensor.dtype))
+        zeros.append(jax.numpy.zeros_like(tensor))
         return tensor
 
     scalar = run(note)
@@ -157,7 +151,7 @@ def _jax_gradients(
         with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
             return run(lambda tensor: tensor + next(left))
 
-    at_marks, at_variables = jax.grad(function, (0, 1))(shapes, [v.value for v in variables])
+    at_marks, at_variables = jax.grad(function, (0, 1))(zeros, [v.value for v in variables])
     return scalar, at_marks, at_variables
 
 
@@ -220,8 +214,8 @@ def address(array: np.ndarray) -> int:
 def to_tensor(array: np.ndarray) -> Any:
     """The array as a tensor of the backend, in the array's own memory if it can stay there.
 
-    So the array must be the caller's alone, and is not to be used afterwards. What `DefaultStream`
-    draws starts where TensorFlow and JAX want it to; other arrays they copy.
+    So the array must be the caller's alone. What `DefaultStream` draws starts where TensorFlow and
+    JAX want it to; other arrays they copy.
     """
     backend = name()
     if backend == "jax":

@@ -178,7 +178,7 @@ def inspect(
 
     Example:
         >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4, activation="relu")])
-        >>> report = inspect(model, np.random.default_rng(0).normal(size=(32, 8)), seed=0)
+        >>> report = inspect(model, keras.random.normal((32, 8), seed=0), seed=0)
         >>> report.rows[0].path, report.rows[0].width
         ('dense', 4)
     """

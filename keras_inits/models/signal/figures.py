@@ -30,10 +30,8 @@ def by_depth(report: Any) -> Figure:
     def draw(figure: Any) -> None:
         grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (what, values, colour, growth) in zip(grid, panels, strict=True):
-            axes.set_title(f"Standard deviation of the {what}", pad=20)
-            subtitle(
-                axes, "" if growth is None else f"second moment of the {growth} weighted layers"
-            )
+            axes.set_title(_finding(growth) or f"Standard deviation of the {what}", pad=20)
+            subtitle(axes, f"standard deviation of the {what}, layer after layer   ▼ problem")
             _line(axes, values, colour, marked, names)
         _layers(grid[-1], names)
 
@@ -107,6 +105,17 @@ def values(row: Any, histogram: tuple[float, float, Sequence[int]]) -> Figure:
         axes.set_ylabel("share")
 
     return new_figure(draw, 5.0, 2.2, layout=None)  # a page has hundreds: no search for room
+
+
+def _finding(growth: Any) -> str:
+    """What a title says."""
+    if growth is None:
+        return ""
+    verb = "holds" if 0.8 <= growth.chi <= 1.25 else "grows" if growth.chi > 1 else "shrinks"
+    return (
+        f"The {growth.direction} {verb}: second moment x {growth.chi:.3g} a layer, "
+        f"x {growth.total:.2g} over {growth.layers}"
+    )
 
 
 def _marked(report: Any) -> dict[int, str]:
