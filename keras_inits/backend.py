@@ -57,7 +57,7 @@ def derivatives(function: Callable[[Any], Any], z: np.ndarray) -> np.ndarray:
 
         variable = torch.tensor(z, requires_grad=True)
         (slope,) = torch.autograd.grad(function(variable).sum(), variable, allow_unused=True)
-    # A function that ignores its input has no gradient at all.
+    # None of a function that ignores its input.
     return np.zeros_like(z) if slope is None else keras.ops.convert_to_numpy(slope)
 
 
@@ -245,12 +245,11 @@ def to_shards(fill: Callable[[Any], np.ndarray], shape: tuple[int, ...], layout:
     """JAX's array of what `fill` gives block by block, each device its own shard alone."""
     import jax
 
-    if isinstance(layout, jax.sharding.NamedSharding) and not isinstance(
-        layout.mesh, jax.sharding.Mesh
-    ):
+    named = isinstance(layout, jax.sharding.NamedSharding)
+    if named and not isinstance(layout.mesh, jax.sharding.Mesh):
         # Keras hands an abstract mesh over inside its own call; the devices are in the current one.
         layout = jax.sharding.NamedSharding(jax.sharding.get_mesh(), layout.spec)
-    owners: dict[tuple[tuple[int, int], ...], list[Any]] = {}
+    owners: dict[Any, list[Any]] = {}
     for device, index in layout.addressable_devices_indices_map(shape).items():
         block = tuple(part.indices(extent)[:2] for part, extent in zip(index, shape, strict=True))
         owners.setdefault(block, []).append(device)
