@@ -13,7 +13,7 @@ from conftest import require, to_numpy
 
 from keras_inits.legacy.keras2.files import legacy_load_model
 
-pytestmark = [pytest.mark.large, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.large, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 NAMES = [
     "ConvNeXtTiny",

@@ -137,7 +137,7 @@ def test_layers_functions_and_nested_models() -> None:
     assert set(found) == {"a/activation", "u", "o", "tower/deep/kernel_initializer"}
     assert "get_config fails" in found["o"]
     assert "UnregisteredLayer is not registered" in found["u"]
-    assert "Problems" in str(report)
+    assert "4 problems" in str(report)
     json.dumps(report.to_dict())
     assert len(report.rows) > len(report.problems)
 

@@ -1,18 +1,54 @@
-"""The command's group of subcommands, one file each."""
+"""The command's group of subcommands, one file each, imported when it is called."""
 
 from __future__ import annotations
 
+import importlib
+from importlib.metadata import version
+
 import click
 
-from keras_inits.cli.compare import compare
-from keras_inits.cli.list import list_
+# Name: what it does, in the group's help.
+_SUBCOMMANDS = {
+    "compare": "Train the same networks from every scheme and see which of them learn.",
+    "init": "Draw every weight of a saved model again, by rules or a preset.",
+    "list": "Every scheme: its name, law, strings and source.",
+    "lsuv": "Scale a saved model's weights from data, layer by layer.",
+    "report": "What a saved model does to a batch of data, layer by layer.",
+    "show": "What one scheme draws for a shape: law, fans and figures.",
+}
 
 
-@click.group(
+class _Subcommands(click.Group):
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(_SUBCOMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in _SUBCOMMANDS:
+            return None
+        module = importlib.import_module(f"keras_inits.cli.{name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_SUBCOMMANDS.items()))
+
+
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(version("keras_inits"))
+        context.exit()
+
+
+@click.command(
+    cls=_Subcommands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(package_name="keras_inits", message="%(version)s")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
+    help="Show the version and exit.",
+)  # fmt: skip
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Weight initialization for Keras 3.
@@ -21,7 +57,3 @@ def cli(context: click.Context) -> None:
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
-
-
-cli.add_command(compare)
-cli.add_command(list_)

@@ -12,12 +12,10 @@ from pathlib import Path
 import click
 
 from keras_inits import comparison
-from keras_inits.cli import tables
-from keras_inits.cli.console import output, progress
-from keras_inits.reports.writing import replacing
+from keras_inits.cli.console import output, progress, ready
 
 
-@click.command()
+@click.command("compare")
 @click.option(
     "--schemes",
     multiple=True,
@@ -61,7 +59,7 @@ from keras_inits.reports.writing import replacing
     metavar="FILE",
     help="Also write the table and the curves to FILE.",
 )
-def compare(
+def command(
     schemes: tuple[str, ...],
     epochs: int,
     seed: int,
@@ -98,6 +96,10 @@ def compare(
     Exit code: 0, or 1 where a model did not reload, 2 for a wrong argument (nothing is trained
     then), 130 when interrupted.
     """
+    ready()
+    from keras_inits.cli import tables
+    from keras_inits.reports.writing import replacing
+
     with _usage():
         _need("matplotlib", *(() if data else ("sklearn",)))
         names = [part.strip() for value in schemes for part in value.split(",") if part.strip()]

@@ -1,13 +1,54 @@
-"""What the subcommands write to: tables, and a bar while they work."""
+"""What the subcommands begin with and write to: the library, tables, and a bar while they work."""
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
+
+
+def ready() -> None:
+    """Import the library and start its backend, without the lines that TensorFlow prints then."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    package = sys.modules["keras_inits"]
+    with _quiet():
+        if not hasattr(package, "__version__"):  # the command began without opening the package
+            package.__spec__.loader.exec_module(package)  # type: ignore[union-attr]
+        import keras
+
+        keras.ops.zeros(())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Standard error goes to a file, and is shown only where something fails.
+
+    TensorFlow's libraries print their first lines before they read what would quieten them.
+    """
+    try:
+        error = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    with tempfile.TemporaryFile() as file:
+        sys.stderr.flush()
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            file.seek(0)
+            os.write(error, file.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(error, 2)
+            os.close(error)
 
 
 def output() -> Console:

@@ -6,19 +6,21 @@ import json
 
 import click
 
-from keras_inits.cli import tables
-from keras_inits.cli.console import output
-from keras_inits.registry import CATALOGUE
+from keras_inits.cli.console import output, ready
 
 
 @click.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table.")
-def list_(as_json: bool) -> None:
+def command(as_json: bool) -> None:
     """Every scheme: its name, law, the strings that layers take, and its source.
 
     Where a string is also Keras's ("he_normal"), the bare one stays Keras's, and ours is
     "keras_inits>he_normal". A scheme without strings needs arguments: give layers an object.
     """
+    ready()
+    from keras_inits.cli import tables
+    from keras_inits.registry import CATALOGUE
+
     if as_json:
         entries = [
             {

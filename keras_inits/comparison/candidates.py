@@ -9,26 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_inits.base import Scheme, signature_names
+from keras_inits.comparison.defaults import DEFAULT
 from keras_inits.registry import CATALOGUE, PACKAGE, Entry, snake_case
 from keras_inits.schemes.data import DataNormal
 from keras_inits.schemes.variance_scaling import GlorotUniform
 from keras_inits.streams import DefaultStream, Stream
-
-DEFAULT = (
-    "zero",
-    "one",
-    "uniform",
-    "normal",
-    "lecun_uniform",
-    "glorot_normal",
-    "glorot_uniform",
-    "he_normal",
-    "he_uniform",
-    "orthogonal",
-    "identity",
-    "data_normal",
-    "fan_in_uniform",
-)
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,13 @@ import keras
 from keras_inits import backend
 from keras_inits.comparison.candidates import Candidate
 from keras_inits.comparison.datasets import Dataset
+from keras_inits.comparison.defaults import EPOCHS
 from keras_inits.comparison.reload import predict, predict_elsewhere
 from keras_inits.comparison.result import Comparison, Row
 from keras_inits.comparison.training import NETWORKS, Trainer, build, single_threaded
 from keras_inits.reports.report import Problem
 from keras_inits.reports.writing import replacing
 from keras_inits.streams import DefaultStream
-
-EPOCHS = 20
 
 
 def compare_networks(

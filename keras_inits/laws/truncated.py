@@ -42,7 +42,7 @@ class TruncatedNormal(Scaled):
 
     def _moments(self) -> tuple[float, float]:
         _, mean, std = _truncated(float(self.low), float(self.high))
-        return mean, std
+        return 0.0 if self.low == -self.high else mean, std
 
     def _density(self, z: np.ndarray) -> np.ndarray:
         mass, _, _ = _truncated(float(self.low), float(self.high))

@@ -76,9 +76,17 @@ def walk(model: keras.Layer, owner: str = "walk") -> Walk:
     has no variables; the messages begin with `owner`, the function that was called.
     """
     if not isinstance(model, keras.layers.Layer):
-        raise TypeError(f"{owner}: model must be a Keras model, got {type(model).__name__}")
+        found_in = type(model).__module__.partition(".")[0]
+        hint = (
+            ""
+            if found_in != "tf_keras"
+            else (
+                " of the tf_keras package: save it as .h5 and load that by keras_inits.legacy_load_model"
+            )
+        )
+        raise TypeError(f"{owner}: model must be a Keras model, got {type(model).__name__}{hint}")
     variables = model.variables
-    if not variables and not model.built:
+    if not model.built:
         raise ValueError(
             f"{owner}: model must be built (call it on a batch or use build()), got {model.name!r}, "
             "which is not"

@@ -1,0 +1,95 @@
+"""What subcommands read and write: models, data, and where results go. Wrong ones are one line."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+DATA = "Data to run: FILE.npy, or FILE.npz with x (or an array for each input) and, for a loss, y."
+
+
+@contextmanager
+def usage(name: str) -> Iterator[None]:
+    """What is wrong with the arguments as one line and exit code 2."""
+    try:
+        yield
+    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise click.UsageError(f"{name}: {lines[0]}") from error
+
+
+def read_model(path: Path) -> Any:
+    """The model of a file, in safe mode; those of Keras 1 and 2 too."""
+    import keras
+
+    from keras_inits.legacy.keras2.files import legacy_load_model
+
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    if path.suffix not in (".keras", ".h5", ".hdf5"):
+        raise ValueError(f"{path}: must be a model that was saved as .keras or .h5")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an optimizer that never ran has no state to load
+            return keras.models.load_model(path, safe_mode=True)
+    except Exception as error:
+        first = error
+    try:
+        return legacy_load_model(path)
+    except Exception as error:
+        text = str(error) if "Keras 3" not in str(error) or path.suffix == ".h5" else str(first)
+        lines = [line for line in text.splitlines() if line.strip()] or [type(first).__name__]
+        raise ValueError(f"{path}: cannot be loaded: {lines[0][:300]}") from error
+
+
+def read_data(path: Path) -> tuple[Any, Any]:
+    """(x, y or None) of a file."""
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except Exception as error:
+        raise ValueError(f"{path}: must be an .npy or .npz file of numbers: {error}") from error
+    if isinstance(loaded, np.ndarray):
+        return loaded, None
+    with loaded:
+        arrays = {name: loaded[name] for name in loaded.files}
+    y = arrays.pop("y", None)
+    if not arrays or not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise ValueError(f"{path}: must have an array x")
+    return (next(iter(arrays.values())) if len(arrays) == 1 else arrays), y
+
+
+def some(x: Any, samples: int) -> Any:
+    """The first samples."""
+    import keras
+
+    return None if x is None else keras.tree.map_structure(lambda array: array[:samples], x)
+
+
+def writable(option: str, path: Path | None) -> None:
+    """A path that a file can be written to, or an error before any work is done."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise ValueError(f"{option}: {path} is a folder")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ValueError(f"{option}: cannot write to {path.parent}: {error.strerror}") from error
+
+
+def save_model(model: Any, path: Path) -> None:
+    """The model as a file, whole or not at all."""
+    from keras_inits.reports.writing import replacing
+
+    with replacing(path) as temporary:
+        model.save(temporary)
