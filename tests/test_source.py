@@ -23,7 +23,7 @@ LAYERS = [
     ("schemes",),
     ("legacy", "keras1", "models"),
     ("comparison",),
-    ("plots", "cli", "testing"),
+    ("plots", "cli", "testing", "__main__"),
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import version
+from types import ModuleType
 
 import click
 
-# Name: what it does, in the group's help.
-_SUBCOMMANDS = {
-    "compare": "Train the same networks from every scheme and see which of them learn.",
-    "init": "Draw every weight of a saved model again, by rules or a preset.",
-    "list": "Every scheme: its name, law, strings and source.",
-    "lsuv": "Scale a saved model's weights from data, layer by layer.",
-    "report": "What a saved model does to a batch of data, layer by layer.",
-    "show": "What one scheme draws for a shape: law, fans and figures.",
+# Name: what it does, in the group's help, and how its module comes.
+_SUBCOMMANDS: dict[str, tuple[str, Callable[[], ModuleType]]] = {
+    "compare": (
+        "Train the same networks from every scheme and see which of them learn.",
+        lambda: import_module("keras_inits.cli.compare"),
+    ),
+    "init": (
+        "Draw every weight of a saved model again, by rules or a preset.",
+        lambda: import_module("keras_inits.cli.init"),
+    ),
+    "list": (
+        "Every scheme: its name, law, strings and source.",
+        lambda: import_module("keras_inits.cli.list"),
+    ),
+    "lsuv": (
+        "Scale a saved model's weights from data, layer by layer.",
+        lambda: import_module("keras_inits.cli.lsuv"),
+    ),
+    "report": (
+        "What a saved model does to a batch of data, layer by layer.",
+        lambda: import_module("keras_inits.cli.report"),
+    ),
+    "show": (
+        "What one scheme draws for a shape: law, fans and figures.",
+        lambda: import_module("keras_inits.cli.show"),
+    ),
 }
 
 
@@ -25,13 +45,12 @@ class _Subcommands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in _SUBCOMMANDS:
             return None
-        module = importlib.import_module(f"keras_inits.cli.{name}")
-        command: click.Command = module.command
+        command: click.Command = _SUBCOMMANDS[name][1]().command
         return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(_SUBCOMMANDS.items()))
+            formatter.write_dl([(name, text) for name, (text, _) in _SUBCOMMANDS.items()])
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -17,7 +17,7 @@ def ready() -> None:
     """Import the library and start its backend, without the lines that TensorFlow prints then."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     package = sys.modules["keras_inits"]
-    with _quiet():
+    with quiet():
         if not hasattr(package, "__version__"):  # the command began without opening the package
             package.__spec__.loader.exec_module(package)  # type: ignore[union-attr]
         import keras
@@ -26,7 +26,7 @@ def ready() -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Standard error goes to a file, and is shown only where something fails.
 
     TensorFlow's libraries print their first lines before they read what would quieten them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from typing import Any
 
 import click
 import numpy as np
+
+from keras_inits.cli.console import quiet
 
 DATA = "Data to run: FILE.npy, or FILE.npz with x (or an array for each input) and, for a loss, y."
 
@@ -36,13 +39,19 @@ def read_model(path: Path) -> Any:
     if path.suffix not in (".keras", ".h5", ".hdf5"):
         raise ValueError(f"{path}: must be a model that was saved as .keras or .h5")
     try:
-        with warnings.catch_warnings():
+        with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an optimizer that never ran has no state to load
             return keras.models.load_model(path, safe_mode=True)
     except Exception as error:
         first = error
+    if unknown := re.search(r"Could not locate class '([^']+)'", str(first)):
+        raise ValueError(
+            f"{path}: has the class {unknown[1]!r}, which the command does not know; load it in Python, "
+            "with custom_objects"
+        ) from first
     try:
-        return legacy_load_model(path)
+        with quiet():
+            return legacy_load_model(path)
     except Exception as error:
         text = str(error) if "Keras 3" not in str(error) or path.suffix == ".h5" else str(first)
         lines = [line for line in text.splitlines() if line.strip()] or [type(first).__name__]
@@ -91,5 +100,5 @@ def save_model(model: Any, path: Path) -> None:
     """The model as a file, whole or not at all."""
     from keras_inits.reports.writing import replacing
 
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, quiet():
         model.save(temporary)

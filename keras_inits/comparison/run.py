@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from keras_inits import backend
-from keras_inits.comparison.candidates import Candidate
+from keras_inits.comparison.candidate import Candidate
 from keras_inits.comparison.datasets import Dataset
 from keras_inits.comparison.defaults import EPOCHS
 from keras_inits.comparison.reload import predict, predict_elsewhere

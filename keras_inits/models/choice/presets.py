@@ -19,7 +19,7 @@ from keras_inits.models.choice.rules import Rule, parse_rules
 from keras_inits.models.variables.origin import attributes, sublayers
 from keras_inits.models.variables.walk import Slot
 from keras_inits.models.weights.layers import TRANSPOSED, geometry_of
-from keras_inits.registry import names
+from keras_inits.registry import get
 from keras_inits.schemes.constant import Constant, One, Zero
 from keras_inits.schemes.orthogonal import Orthogonal
 from keras_inits.schemes.recurrent import ForgetGateBias
@@ -63,7 +63,7 @@ def register_preset(name: str, rules: Preset) -> None:
 
 def preset(name: str, slots: list[Slot]) -> list[Rule]:
     """The rules of the preset of this name for a model with these variables."""
-    if name not in PRESETS and name in names():
+    if name not in PRESETS and _is_initializer(name):
         raise ValueError(
             f"initialize: rules must name a preset, got the initializer {name!r}; to draw every kernel "
             f'from it: initialize(model, {{"kernel$": {name!r}}})'
@@ -72,6 +72,13 @@ def preset(name: str, slots: list[Slot]) -> list[Rule]:
     rules = PRESETS[name]
     made = rules(slots) if callable(rules) else rules
     return list(made) if all(isinstance(rule, Rule) for rule in made) else parse_rules(made)
+
+
+def _is_initializer(name: str) -> bool:
+    try:
+        return callable(get(name))
+    except ValueError:
+        return False
 
 
 def _role(*roles: str) -> Callable[[Slot], bool]:
