@@ -54,6 +54,7 @@ if typing.TYPE_CHECKING:
     from keras_inits.models.initialize import initialize
     from keras_inits.models.inspect import inspect
     from keras_inits.models.lsuv import lsuv
+    from keras_inits.models.recommend import recommend
     from keras_inits.models.reloadable import check_reloadable
     from keras_inits.models.weights.geometry import Geometry, register_geometry
     from keras_inits.reports.report import Report
@@ -74,6 +75,7 @@ _LATER = {
     "legacy_load_model": "legacy.keras2.files",
     "legacy_scope": "legacy.scope",
     "lsuv": "models.lsuv",
+    "recommend": "models.recommend",
     "register_geometry": "models.weights.geometry",
     "register_preset": "models.choice.presets",
 }
@@ -131,6 +133,7 @@ __all__ = [
     "legacy_scope",
     "lsuv",
     "names",
+    "recommend",
     "register",
     "register_geometry",
     "register_preset",

@@ -104,6 +104,13 @@ def test_report_of_a_network_that_will_not_train(folder, capsys):
     assert "the signal's second moment grows" in capsys.readouterr().out
 
 
+def test_recommend(folder, capsys):
+    assert main(["recommend", "model.keras", "--data", "xy.npz"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("recommend: ")
+    assert "keras_inits." in text.splitlines()[1]
+
+
 def test_show(capsys, tmp_path):
     shown = ["show", "xavier_normal", "--shape", "3,3,64,128", "--plot", str(tmp_path / "s.png")]
     assert main(shown) == 0
@@ -137,6 +144,7 @@ BAD = [
     (["report", "model.keras", "--json", "."], "--json: . is a folder"),
     (["report", "model.keras", "--data", "x.npy", "--loss", "nope"], "y must be the targets"),
     (["report", "model.keras", "--data", "xy.npz", "--loss", "nope"], "loss must be a Keras loss"),
+    (["recommend", "model.keras", "--data", "bad.npy"], "recommend: x must have shape"),
     (["show", "he_nromal", "--shape", "3"], "nearest: 'he_normal'"),
     (["show", "he_normal", "--shape", "a"], "--shape: must be integers with commas"),
     (["show", "orthogonal", "--shape", "3"], "shape must be of rank 2 or more"),

@@ -27,6 +27,10 @@ _SUBCOMMANDS: dict[str, tuple[str, Callable[[], ModuleType]]] = {
         "Scale a saved model's weights from data, layer by layer.",
         lambda: import_module("keras_inits.cli.lsuv"),
     ),
+    "recommend": (
+        "Which start suits a saved model.",
+        lambda: import_module("keras_inits.cli.recommend"),
+    ),
     "report": (
         "What a saved model does to a batch of data, layer by layer.",
         lambda: import_module("keras_inits.cli.report"),

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from rich.table import Table
 
 from keras_inits import comparison
-from keras_inits.cli.console import output, progress, ready
+from keras_inits.cli.console import new_table, output, progress, ready
 
 
 @click.command("compare")
@@ -97,7 +98,6 @@ def command(
     then), 130 when interrupted.
     """
     ready()
-    from keras_inits.cli import tables
     from keras_inits.reports.writing import replacing
 
     with _usage():
@@ -123,13 +123,42 @@ def command(
             temporary.write_text(text + "\n", encoding="utf-8")
     console = output()
     for network in comparison.NETWORKS:
-        console.print(tables.comparison(result, network))
+        console.print(_table(result, network))
     click.echo(f"curves: {out / 'curves.png'}   models: {out / 'NETWORK' / 'SCHEME.keras'}")
     for problem in result.problems:
         where = f"{problem.path}: " if problem.path else ""
         click.echo(f"keras-inits compare: {where}{problem.reason}", err=True)
     if result.problems:
         raise click.exceptions.Exit(1)
+
+
+def _table(result: comparison.Comparison, network: str) -> Table:
+    """One network's rows; the best accuracy stands out."""
+    from rich.markup import escape
+
+    from keras_inits.comparison.training import in_words
+
+    rows = result.of(network)
+    best = max(row.accuracy[-1] for row in rows)
+    table = new_table(f"{network}: {in_words(network)}, {escape(result.data)}")
+    table.add_column("scheme", no_wrap=True)
+    table.add_column("law", style="dim")
+    for heading in ("loss at start", "accuracy", "epochs to 90 %", "seconds"):
+        table.add_column(heading, justify="right")
+    table.add_column("reloads")
+    for row in rows:
+        accuracy = f"{row.accuracy[-1]:.1%}"
+        reached = row.epochs_to_target
+        table.add_row(
+            row.scheme,
+            escape(row.law),
+            f"{row.loss[0]:.3f}",
+            f"[bold green]{accuracy}[/]" if row.accuracy[-1] == best else accuracy,
+            "-" if reached is None else str(reached),
+            f"{row.seconds:.1f}",
+            "same bits" if row.reloads else "[bold red]NO[/]",
+        )
+    return table
 
 
 @contextmanager

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
 
 
 def ready() -> None:
@@ -65,3 +67,10 @@ def progress(steps: int) -> Iterator[Any]:
     with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("preparing", total=steps)
         yield lambda text: bar.update(task, description=text, advance=1)
+
+
+def new_table(title: str | None) -> Table:
+    """An empty table in the command's look."""
+    return Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )

@@ -1,10 +1,14 @@
-"""Between which values activations are bounded."""
+"""What is known of the activations of layers: their names, their bounds, a scheme for them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
+
+from keras_inits.gains import gain
+from keras_inits.schemes.variance_scaling import VarianceScaling
 
 _BOUNDS = {
     "tanh": (-1.0, 1.0),
@@ -28,3 +32,28 @@ def name_of(layer: Any) -> str:
 def bounds(layer: Any) -> tuple[float, float] | None:
     """The least and the greatest value of the layer's activation, where it has both."""
     return _BOUNDS.get(name_of(layer))
+
+
+def scheme_for(layers: Iterable[Any]) -> tuple[str, Any] | None:
+    """(as code, as what a rule takes): normal kernels with the gain of the activation that most of
+    the layers have. None where no activation is known."""
+    names = [name for name in map(_hidden, layers) if name]
+    if not names:
+        return None
+    name = max(sorted(set(names)), key=names.count)
+    known = {"relu": "keras_inits>he_normal", "selu": "keras_inits>lecun_normal"}
+    if name in known:
+        return f'"{known[name]}"', known[name]
+    try:
+        scale = float(f"{gain(name) ** 2:.4g}")
+    except (ValueError, TypeError):
+        return None
+    law = "fan_in", "untruncated_normal"
+    text = f'keras_inits.VarianceScaling({scale:g}, "{law[0]}", "{law[1]}")'
+    return text, VarianceScaling(scale, *law)
+
+
+def _hidden(layer: Any) -> str:
+    if isinstance(layer, keras.layers.ReLU):
+        return "relu"
+    return name_of(layer) if name_of(layer) not in ("softmax", "sigmoid") else ""

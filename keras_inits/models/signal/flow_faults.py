@@ -9,8 +9,7 @@ from typing import Any
 
 import keras
 
-from keras_inits.gains import gain
-from keras_inits.models.signal.activations import name_of
+from keras_inits.models.signal.activations import name_of, scheme_for
 from keras_inits.models.signal.growth import Growth, growth
 from keras_inits.models.signal.rows import Seen
 from keras_inits.reports.report import Problem
@@ -101,25 +100,10 @@ def _along_depth(
 
 def remedy(layers: Sequence[Any]) -> str:
     """A line that draws the kernels for the activation that most layers have."""
-    names = [name for name in map(_activation, layers) if name]
-    if not names:
+    found = scheme_for(layers)
+    if found is None:
         return LSUV
-    name = max(set(names), key=names.count)
-    known = {"relu": "he_normal", "selu": "lecun_normal"}
-    if name in known:
-        return f'keras_inits.initialize(model, {{"kernel$": "keras_inits>{known[name]}"}}, seed=0)'
-    try:
-        scale = gain(name) ** 2
-    except (ValueError, TypeError):
-        return LSUV
-    scheme = f'keras_inits.VarianceScaling({scale:.4g}, "fan_in", "untruncated_normal")'
-    return f'keras_inits.initialize(model, {{"kernel$": {scheme}}}, seed=0)'
-
-
-def _activation(layer: Any) -> str:
-    if isinstance(layer, keras.layers.ReLU):
-        return "relu"
-    return name_of(layer) if name_of(layer) not in ("softmax", "sigmoid") else ""
+    return f'keras_inits.initialize(model, {{"kernel$": {found[0]}}}, seed=0)'
 
 
 def _streams(calls: Sequence[Seen]) -> Iterator[Problem]:

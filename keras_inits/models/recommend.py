@@ -1,0 +1,155 @@
+"""Which start suits a model: several are tried on it without training, and ranked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from keras_inits.models.choice.presets import PRESETS
+from keras_inits.models.flow.batch import batch_of
+from keras_inits.models.flow.guards import saved
+from keras_inits.models.flow.places import places
+from keras_inits.models.initialize import initialize
+from keras_inits.models.inspect import SignalReport, inspect
+from keras_inits.models.lsuv import lsuv
+from keras_inits.models.signal.activations import scheme_for
+from keras_inits.models.variables.walk import walk
+from keras_inits.reports.report import Problem, Report
+from keras_inits.streams.seeds import check_seed
+
+ORTHOGONAL = "keras_inits>orthogonal"
+
+
+@dataclass(frozen=True)
+class Start:
+    """A start that was tried, with the figures that it was ranked by.
+
+    `forward` and `backward` are the factors of the signal's and the gradient's second moment from one
+    weighted layer to the next, `dead` the largest share of dead units in an activated layer, `faults`
+    how many problems `inspect` found, and `score` the sum of |log forward|, |log backward|, `dead` and
+    `faults`: the less, the better.
+    """
+
+    path: str
+    score: float
+    forward: float | None
+    backward: float | None
+    dead: float
+    faults: int
+    code: str
+
+
+class Recommendation(Report):
+    """The starts that were tried, the best first; `code` draws the best one."""
+
+    title: ClassVar[str] = "recommend"
+    columns: ClassVar = {
+        "path": "start",
+        "score": "score",
+        "forward": "forward",
+        "backward": "backward",
+        "dead": "dead",
+        "faults": "problems",
+    }
+
+    @property
+    def best(self) -> Start:
+        """The first row."""
+        found: Start = self.rows[0]
+        return found
+
+    @property
+    def code(self) -> str:
+        """The line that draws the best start."""
+        return self.best.code
+
+    def summary(self) -> str:
+        best = self.best
+        figures = [
+            f"the {what}'s second moment changes by x {chi:.3g} a layer"
+            for what, chi in (("signal", best.forward), ("gradient", best.backward))
+            if chi is not None
+        ]
+        figures.append(f"{best.faults or 'no'} problem{'' if best.faults == 1 else 's'}")
+        return f"recommend: {best.path} ({', '.join(figures)})\n    {best.code}"
+
+
+def recommend(
+    model: Any, x: Any, y: Any = None, *, loss: Any = None, seed: int = 0
+) -> Recommendation:
+    """Try several starts on a model, without training, and rank them by what the signal does.
+
+    Tried are the layers' own initializers drawn again, the presets, orthogonal kernels, normal ones
+    with the gain of the model's activation, and `lsuv`. The model is the same afterwards.
+
+    Args:
+        model: A built Keras model.
+        x: As for `inspect`.
+        y: The targets of the batch, if the loss needs them.
+        loss: As for `inspect`.
+        seed: Of every draw that is tried.
+
+    Returns:
+        A report, the best start first; `.code` is the line that draws it. What could not be tried is
+        in `.problems`.
+
+    Raises:
+        ValueError, TypeError: The model, the data or the loss do not fit; nothing has changed.
+
+    Example:
+        >>> layers = [keras.layers.Dense(64, activation="relu") for _ in range(20)]
+        >>> model = keras.Sequential([keras.Input((64,)), *layers])
+        >>> found = recommend(model, keras.random.normal((64, 64), seed=0))
+        >>> [row.path for row in found.rows].index("own") > 0
+        True
+    """
+    check_seed("recommend", seed)
+    slots = walk(model, "recommend").slots
+    x = batch_of("recommend", model, x)
+    variables = list({id(v): v for v in (*model.variables, *(s.variable for s in slots))}.values())
+    rows, problems = [], []
+    for name, code, draw in _starts(model, x, seed):
+        try:
+            with saved(variables, set()):
+                draw()
+                report = inspect(model, x, y, loss=loss, seed=seed)
+        except ValueError as error:
+            if name == "own":
+                raise
+            problems.append(Problem(name, f"was not tried: {error}"))
+            continue
+        rows.append(_row(name, code, report))
+    return Recommendation(sorted(rows, key=lambda row: row.score), problems)
+
+
+def _starts(model: Any, x: Any, seed: int) -> list[tuple[str, str, Callable[[], object]]]:
+    """(name, line of code, function) of each start."""
+    found: list[tuple[str, str, Callable[[], object]]] = [
+        ("own", f"keras_inits.initialize(model, seed={seed})", lambda: initialize(model, seed=seed))
+    ]
+    for name in PRESETS:
+        code = f'keras_inits.initialize(model, "{name}", seed={seed})'
+        found.append((name, code, lambda name=name: initialize(model, name, seed=seed)))  # type: ignore[misc]
+    kernels: dict[str, tuple[str, Any]] = {"orthogonal": (f'"{ORTHOGONAL}"', ORTHOGONAL)}
+    if scheme := scheme_for(place.layer for place in places(model)):
+        kernels["gain of the activation"] = scheme
+    for name, (text, scheme) in kernels.items():
+        code = f'keras_inits.initialize(model, {{"kernel$": {text}}}, seed={seed})'
+        rules = {"kernel$": scheme}
+        found.append((name, code, lambda rules=rules: initialize(model, rules, seed=seed)))  # type: ignore[misc]
+    code = f"keras_inits.lsuv(model, x, seed={seed})"
+    found.append(("lsuv", code, lambda: lsuv(model, x, seed=seed, progress=False)))
+    return found
+
+
+def _row(name: str, code: str, report: SignalReport) -> Start:
+    forward, backward = (g.chi if g else None for g in (report.forward, report.backward))
+    activated = [
+        row for row in report.rows if row.dead is not None and row.width >= 4 and row.zeros
+    ]
+    dead = max((row.dead or 0.0 for row in activated), default=0.0)
+    steady = sum(abs(math.log(chi)) for chi in (forward, backward) if chi)
+    faults = len(report.problems)
+    return Start(name, steady + dead + faults, forward, backward, dead, faults, code)
