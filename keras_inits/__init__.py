@@ -54,6 +54,7 @@ if typing.TYPE_CHECKING:
     from keras_inits.models.initialize import initialize
     from keras_inits.models.inspect import inspect
     from keras_inits.models.lsuv import lsuv
+    from keras_inits.models.monitor import SignalMonitor
     from keras_inits.models.recommend import recommend
     from keras_inits.models.reloadable import check_reloadable
     from keras_inits.models.weights.geometry import Geometry, register_geometry
@@ -68,6 +69,7 @@ __version__ = "0.1.0"
 _LATER = {
     "Geometry": "models.weights.geometry",
     "Report": "reports.report",
+    "SignalMonitor": "models.monitor",
     "check_reloadable": "models.reloadable",
     "data_dependent": "models.data_dependent",
     "initialize": "models.initialize",
@@ -110,6 +112,7 @@ __all__ = [
     "RandomUniform",
     "Report",
     "Scheme",
+    "SignalMonitor",
     "Stream",
     "TorchStream",
     "TruncatedNormal",
