@@ -58,7 +58,19 @@ class SignalMonitor(keras.callbacks.Callback):
         self.steps = checks.integer("SignalMonitor", "steps", steps, low=1)
         self.samples: list[tuple[int, dict[str, float]]] = []
         self.step = 0
-        self._writer = None if log_dir is None else _writer(os.fspath(log_dir))
+        self.log_dir = None if log_dir is None else os.fspath(log_dir)
+        self._open = None if log_dir is None else _writer()
+        self._events: Any = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Open the file for TensorBoard."""
+        self._events = self._open and self._open(self.log_dir)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Close it: what is buffered is written."""
+        if self._events is not None:
+            self._events.close()
+            self._events = None
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Look at the model, every so many steps."""
@@ -69,8 +81,8 @@ class SignalMonitor(keras.callbacks.Callback):
         self.samples.append((step, figures))
         if logs is not None:
             logs.update(figures)
-        if self._writer is not None:
-            self._writer(step, figures)
+        for name, value in figures.items() if self._events is not None else ():
+            self._events.add_scalar(f"keras_inits/{name}", value, step)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """The last figures stand for the epoch."""
@@ -87,30 +99,28 @@ def _figures(report: SignalReport) -> dict[str, float]:
     return found
 
 
-def _writer(folder: str) -> Callable[[int, dict[str, float]], None]:
-    """A function of (step, figures) that writes for TensorBoard."""
+def _writer() -> Callable[[str | None], Any]:
+    """What opens a folder for events: an object with `add_scalar` and `close`."""
     if importlib.util.find_spec("tensorboardX") is not None:
         from tensorboardX import SummaryWriter
 
-        events = SummaryWriter(folder)
-
-        def add(step: int, figures: dict[str, float]) -> None:
-            for name, value in figures.items():
-                events.add_scalar(f"keras_inits/{name}", value, step)
-            events.flush()
-
-        return add
+        return SummaryWriter
     if any(importlib.util.find_spec(name) is None for name in ("tensorflow", "tensorboard")):
         message = "SignalMonitor: log_dir needs tensorboardX: pip install tensorboardX"
         raise ModuleNotFoundError(message)
-    import tensorflow as tf
+    return _TensorFlowEvents
 
-    writer = tf.summary.create_file_writer(folder)
 
-    def write(step: int, figures: dict[str, float]) -> None:
-        with writer.as_default():
-            for name, value in figures.items():
-                tf.summary.scalar(f"keras_inits/{name}", value, step)
-        writer.flush()
+class _TensorFlowEvents:
+    def __init__(self, folder: str) -> None:
+        import tensorflow as tf
 
-    return write
+        self.summary = tf.summary
+        self.writer = tf.summary.create_file_writer(folder)
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        with self.writer.as_default():
+            self.summary.scalar(name, value, step)
+
+    def close(self) -> None:
+        self.writer.close()
