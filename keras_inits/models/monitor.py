@@ -99,7 +99,7 @@ def _figures(report: SignalReport) -> dict[str, float]:
     return found
 
 
-def _writer() -> Callable[[str | None], Any]:
+def _writer() -> Callable[..., Any]:
     """What opens a folder for events: an object with `add_scalar` and `close`."""
     if importlib.util.find_spec("tensorboardX") is not None:
         from tensorboardX import SummaryWriter
