@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,30 @@ import numpy as np
 
 from keras_inits.cli.console import quiet
 
+_PATH = click.Path(path_type=Path)
 DATA = "Data to run: FILE.npy, or FILE.npz with x (or an array for each input) and, for a loss, y."
+
+# What several subcommands take.
+model_argument = click.argument("model", type=_PATH)
+data_option = click.option("--data", required=True, type=_PATH, help=DATA)
+out_option = click.option(
+    "--out", required=True, type=_PATH, help="Where the new model goes (.keras)."
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(0, 2**64 - 1), help="The same seed, the same weights."
+)
+all_option = click.option("--all", "show_all", is_flag=True, help="Print every row of the report.")
+
+
+def samples_option(default: int) -> Callable[[Any], Any]:
+    """How much of the data is run."""
+    return click.option(
+        "--samples",
+        type=click.IntRange(min=2),
+        default=default,
+        show_default=True,
+        help="How many of them, from the first.",
+    )
 
 
 @contextmanager
@@ -81,6 +104,13 @@ def some(x: Any, samples: int) -> Any:
     import keras
 
     return None if x is None else keras.tree.map_structure(lambda array: array[:samples], x)
+
+
+def new_model(path: Path) -> None:
+    """Where a model can go, or an error before any work is done."""
+    writable("--out", path)
+    if path.suffix != ".keras":
+        raise ValueError(f"--out: must end with .keras, got {path}")
 
 
 def writable(option: str, path: Path | None) -> None:

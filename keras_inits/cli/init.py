@@ -9,24 +9,28 @@ from typing import Any
 import click
 
 from keras_inits.cli.console import ready
-from keras_inits.cli.files import read_model, save_model, usage, writable
+from keras_inits.cli.files import (
+    all_option,
+    model_argument,
+    new_model,
+    out_option,
+    read_model,
+    save_model,
+    seed_option,
+    usage,
+)
 
 
 @click.command("init")
-@click.argument("model", type=click.Path(path_type=Path))
+@model_argument
 @click.option(
     "--rules",
     metavar="RULES.toml|PRESET",
     help="Rules, or a preset's name.  [default: each layer's own initializers]",
 )
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="The same seed, the same weights.")
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Where the new model goes (.keras).",
-)
-@click.option("--all", "show_all", is_flag=True, help="Print every row of the report.")
+@seed_option
+@out_option
+@all_option
 def command(model: Path, rules: str | None, seed: int | None, out: Path, show_all: bool) -> None:
     """Draw every weight of a saved model again and save the result.
 
@@ -57,9 +61,7 @@ def command(model: Path, rules: str | None, seed: int | None, out: Path, show_al
     from keras_inits.models.initialize import initialize
 
     with usage("init"):
-        writable("--out", out)
-        if out.suffix != ".keras":
-            raise ValueError(f"--out: must end with .keras, got {out}")
+        new_model(out)
         chosen = read_rules(rules)
         built = read_model(model)
         report = initialize(built, chosen, seed=seed)

@@ -7,27 +7,29 @@ from pathlib import Path
 import click
 
 from keras_inits.cli.console import ready
-from keras_inits.cli.files import DATA, read_data, read_model, save_model, some, usage, writable
+from keras_inits.cli.files import (
+    all_option,
+    data_option,
+    model_argument,
+    new_model,
+    out_option,
+    read_data,
+    read_model,
+    samples_option,
+    save_model,
+    seed_option,
+    some,
+    usage,
+)
 
 
 @click.command("lsuv")
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option("--data", required=True, type=click.Path(path_type=Path), help=DATA)
-@click.option(
-    "--samples",
-    type=click.IntRange(min=2),
-    default=256,
-    show_default=True,
-    help="How many of them, from the first.",
-)
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="The same seed, the same weights.")
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Where the new model goes (.keras).",
-)
-@click.option("--all", "show_all", is_flag=True, help="Print every row of the report.")
+@model_argument
+@data_option
+@samples_option(256)
+@seed_option
+@out_option
+@all_option
 def command(
     model: Path, data: Path, samples: int, seed: int | None, out: Path, show_all: bool
 ) -> None:
@@ -44,9 +46,7 @@ def command(
     from keras_inits.models.lsuv import lsuv
 
     with usage("lsuv"):
-        writable("--out", out)
-        if out.suffix != ".keras":
-            raise ValueError(f"--out: must end with .keras, got {out}")
+        new_model(out)
         x, _ = read_data(data)
         built = read_model(model)
         report = lsuv(built, some(x, samples), seed=seed)

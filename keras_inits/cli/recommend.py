@@ -7,19 +7,21 @@ from pathlib import Path
 import click
 
 from keras_inits.cli.console import ready
-from keras_inits.cli.files import DATA, read_data, read_model, some, usage
+from keras_inits.cli.files import (
+    data_option,
+    model_argument,
+    read_data,
+    read_model,
+    samples_option,
+    some,
+    usage,
+)
 
 
 @click.command("recommend")
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option("--data", required=True, type=click.Path(path_type=Path), help=DATA)
-@click.option(
-    "--samples",
-    type=click.IntRange(min=2),
-    default=64,
-    show_default=True,
-    help="How many of them, from the first.",
-)
+@model_argument
+@data_option
+@samples_option(64)
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True)
 def command(model: Path, data: Path, samples: int, seed: int) -> None:
     """Try several starts on a saved model, without training, and rank them.

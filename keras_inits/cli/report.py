@@ -8,21 +8,25 @@ from typing import Any
 import click
 
 from keras_inits.cli.console import ready
-from keras_inits.cli.files import DATA, read_data, read_model, some, usage, writable
+from keras_inits.cli.files import (
+    DATA,
+    all_option,
+    model_argument,
+    read_data,
+    read_model,
+    samples_option,
+    some,
+    usage,
+    writable,
+)
 
 
 @click.command("report")
-@click.argument("model", type=click.Path(path_type=Path))
+@model_argument
 @click.option(
     "--data", type=click.Path(path_type=Path), help=DATA + "  [default: standard normal numbers]"
 )
-@click.option(
-    "--samples",
-    type=click.IntRange(min=2),
-    default=64,
-    show_default=True,
-    help="How many of them, from the first.",
-)
+@samples_option(64)
 @click.option("--loss", help="A Keras loss's name.  [default: the compiled one where there is y]")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write a page.")
 @click.option(
@@ -31,7 +35,7 @@ from keras_inits.cli.files import DATA, read_data, read_model, some, usage, writ
 @click.option(
     "--json", "json_path", type=click.Path(path_type=Path), help="Also write all of it as JSON."
 )
-@click.option("--all", "show_all", is_flag=True, help="Print every row.")
+@all_option
 def command(
     model: Path,
     data: Path | None,

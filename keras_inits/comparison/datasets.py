@@ -43,8 +43,8 @@ def load_npz(path: str | os.PathLike[str], seed: int) -> Dataset:
         with archive:
             missing = [key for key in ("x", "y") if key not in archive]
             if missing:
-                held = ", ".join(archive.files) or "nothing"
-                raise ValueError(f"it has no array {' or '.join(missing)} (it holds {held})")
+                found = ", ".join(archive.files) or "nothing"
+                raise ValueError(f"it has no array {' or '.join(missing)} (it holds {found})")
             x, y = (np.asarray(archive[key]) for key in ("x", "y"))
         _check(x, y)
     except OSError as error:

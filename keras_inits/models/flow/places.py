@@ -33,12 +33,12 @@ def _visit(
     if id(layer) in found:
         return
     found[id(layer)] = Place(layer, "/".join(names) or layer.name, around)
-    held = sublayers(layer)
+    nested = sublayers(layer)
     # The graph that a Sequential makes of its layers holds the same variables.
-    inside = [child for child, _ in children(layer, layer.variables, held)]
+    inside = [child for child, _ in children(layer, layer.variables, nested)]
     listed = list(layer.layers) if isinstance(layer, keras.Model) else []
     chosen = {id(child): child for child in inside}
-    empty = {id(c): c for c in (*listed, *held) if id(c) not in chosen and not c.variables}
+    empty = {id(c): c for c in (*listed, *nested) if id(c) not in chosen and not c.variables}
     if isinstance(layer, keras.Sequential):
         empty = {key: c for key, c in empty.items() if not isinstance(c, keras.Model)}
     ordered = [*chosen.values(), *empty.values()]

@@ -81,8 +81,8 @@ def _saved_children(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
         saved = {node["config"].get("name") for node in nodes(serialized(layer)) if _is_named(node)}
     except Exception as error:
         return [child for child in inside if _fails_alike(child, error)]
-    held = {id(value) for value in config.values()}
-    return [child for child in inside if id(child) in held or child.name in saved]
+    given = {id(value) for value in config.values()}
+    return [child for child in inside if id(child) in given or child.name in saved]
 
 
 def _is_named(node: dict[str, Any]) -> bool:

@@ -86,14 +86,14 @@ def compare(
             _add(found, layer, "", _base_differences(layer, back))
     owner = owner or (layer if own else None)
     copies = parts(back)
-    for attribute, held in inside.items():
+    for attribute, theirs in inside.items():
         others = copies.get(attribute, [])
-        if len(held) != len(others):
+        if len(theirs) != len(others):
             if attribute == "layers" or not assigned_later(layer, attribute):
-                text = f"{attribute} has {len(held)} layers and comes back with {len(others)}"
+                text = f"{attribute} has {len(theirs)} layers and comes back with {len(others)}"
                 _add(found, owner or layer, "", [text], within)
             continue
-        for child, other in zip(held, others, strict=True):
+        for child, other in zip(theirs, others, strict=True):
             path = f"{within}{child.name}." if owner else ""
             compare(child, other, found, seen, owner, path)
 
@@ -132,8 +132,8 @@ def compare_weights(layer: Any, back: Any, found: Changes, seen: set[int]) -> No
     elif here != there:
         _add(found, layer, "", ["its weights come back with other shapes"])
     copies = parts(back)
-    for attribute, held in parts(layer).items():
-        for child, other in zip(held, copies.get(attribute, []), strict=False):
+    for attribute, theirs in parts(layer).items():
+        for child, other in zip(theirs, copies.get(attribute, []), strict=False):
             compare_weights(child, other, found, seen)
 
 

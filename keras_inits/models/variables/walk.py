@@ -121,8 +121,8 @@ def _visit(
         return
     seen.add(id(layer))
     chain = (*parents, layer)
-    held = sublayers(layer)
-    owners = children(layer, variables, held)
+    nested = sublayers(layer)
+    owners = children(layer, variables, nested)
     inside = [child for child, _ in owners]
     below = {id(v) for _, own in owners for v in own}
     mine = {id(v): v for v in [*variables, *_rnn_states(layer)]}
@@ -134,7 +134,7 @@ def _visit(
     for (child, theirs), segment in zip(owners, segments, strict=True):
         _visit(child, theirs, chain, (*names, segment), found, seen)
     _correct(layer, found, start)
-    empty = [c for c in held if not c.built and id(c) not in seen and not c.variables]
+    empty = [c for c in nested if not c.built and id(c) not in seen and not c.variables]
     seen.update(map(id, empty))
     unbuilt = [c for c in empty if type(c).build is not keras.layers.Layer.build]
     numbered = renumbered((child.name, stem(child)) for child in (*inside, *unbuilt))
@@ -178,9 +178,9 @@ def _add_own(
 
 
 def children(
-    layer: keras.Layer, variables: list[Any], held: list[keras.Layer]
+    layer: keras.Layer, variables: list[Any], nested: list[keras.Layer]
 ) -> list[tuple[keras.Layer, list[Any]]]:
-    """Of the layers `held`, those directly inside that own some of `variables`, in their order.
+    """Of the layers `nested`, those directly inside that own some of `variables`, in their order.
 
     Each with its variables, which Keras gathers anew at every question.
     """
@@ -188,7 +188,7 @@ def children(
     listed = list(layer.layers) if isinstance(layer, keras.Model) else []
     chosen: list[tuple[int, keras.Layer, list[Any]]] = []
     covered: set[int] = set()
-    for child in {id(child): child for child in (*listed, *held)}.values():
+    for child in {id(child): child for child in (*listed, *nested)}.values():
         own = child.variables
         # A Sequential also holds the functional model that it makes of its layers.
         new = any(id(v) not in covered for v in own)
