@@ -68,14 +68,18 @@ def statistics(output: Any, axis: int = -1) -> Statistics:
         bad=0,
         size=flat.size,
         largest=float(max(abs(low.min()), abs(high.max()))),
-        histogram=_histogram(some),
+        histogram=_histogram(some, float(low.min()), float(high.max())),
     )
 
 
-def _histogram(values: np.ndarray) -> tuple[float, float, list[int]]:
+def _histogram(values: np.ndarray, low: float, high: float) -> tuple[float, float, list[int]]:
     """(least, greatest, counts between them)."""
-    counts, edges = np.histogram(values.astype(np.float64), BINS)  # a narrow range has room
-    return float(edges[0]), float(edges[-1]), counts.tolist()
+    scale = BINS / (high - low) if high > low else 0.0
+    if not math.isfinite(scale):
+        scale = 0.0
+    places = ((values.ravel() - np.float64(low)) * scale).astype(np.intp)
+    np.minimum(places, BINS - 1, out=places)
+    return low, high, np.bincount(places, minlength=BINS).tolist()
 
 
 def share_saturated(output: Any, low: float, high: float) -> float:
@@ -123,24 +127,20 @@ def _covariance(flat: np.ndarray) -> tuple[float | None, float | None, float]:
         return None, None, 0.0
     scaled = flat / np.float32(scale)
     means = scaled.mean(axis=0, dtype=np.float64)
-    apart = (scaled - means).astype(np.float32)
-    second = float(np.square(scaled, dtype=np.float64).mean())
-    variances = np.square(apart, dtype=np.float64).sum(axis=0)
+    apart = scaled - means.astype(np.float32)
+    variances = np.einsum("ij,ij->j", apart, apart, dtype=np.float64)
     total = float(variances.sum())
-    spread = total / (rows * width) / second
-    # Beyond rounding: units and rows that are equal up to it do not vary.
+    spread = total / (total + rows * float(np.square(means).sum()))
+    # Beyond rounding: units that are equal up to it do not vary.
     varying = variances > rows * np.square(4 * np.finfo("float32").eps * np.abs(means)) + 1e-30
     if width < 2 or not varying.any():
         return None, None, spread
-    gram = apart.T @ apart if width <= rows else apart @ apart.T
+    gram = apart.T @ apart
     rank = total**2 / float(np.square(gram, dtype=np.float64).sum())
-    return rank, _correlation(apart[:, varying]), spread
-
-
-def _correlation(apart: np.ndarray) -> float | None:
-    if apart.shape[1] < 2:
-        return None
-    unit = apart / np.linalg.norm(apart, axis=0)
-    found = np.abs(unit.T @ unit)
-    np.fill_diagonal(found, 0.0)
-    return min(float(found.max()), 1.0)
+    if np.count_nonzero(varying) < 2:
+        return rank, None, spread
+    inverse = np.where(varying, 1 / np.sqrt(np.where(varying, variances, 1.0)), 0.0)
+    gram *= inverse.astype(np.float32)
+    gram *= inverse.astype(np.float32)[:, None]
+    np.fill_diagonal(gram, 0.0)
+    return rank, min(float(max(gram.max(), -gram.min())), 1.0), spread
