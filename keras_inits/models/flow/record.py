@@ -50,7 +50,7 @@ def record(
     call that gives a floating-point tensor, the first one where it gives several. Assignments that
     the run makes to variables are the caller's to undo.
     """
-    recorder = _Recorder(look, [place for place in places(model) if place.layer is not model])
+    recorder = _Recorder([place for place in places(model) if place.layer is not model])
 
     def marked(mark: Callable[[Any], Any]) -> Any:
         with recorder.hooked(mark):
@@ -64,14 +64,16 @@ def record(
     found = recorder.found
     for call, gradient in zip(found.calls, at_outputs, strict=False):
         call.gradient = gradient
+    # Not between the layers: NumPy's threads and the backend's, in turns, would wait for each other.
+    for call in found.calls:
+        call.seen = look(call.place, call.seen)
     found.weights = list(zip(variables, at_variables, strict=bool(at_variables)))
     found.loss = None if loss is None else float(ops.convert_to_numpy(loss))
     return found
 
 
 class _Recorder:
-    def __init__(self, look: Look, inside: list[Place]) -> None:
-        self.look = look
+    def __init__(self, inside: list[Place]) -> None:
         self.inside = inside
         self.found = Recorded()
         self.thread = threading.get_ident()
@@ -104,7 +106,7 @@ class _Recorder:
         if not self._wanted(place, leaves, first):
             return output
         if self.runs == 1:
-            self.found.calls.append(Called(place, self.look(place, leaves[first])))
+            self.found.calls.append(Called(place, leaves[first]))
         leaves[first] = mark(leaves[first])
         return keras.tree.pack_sequence_as(output, leaves)
 

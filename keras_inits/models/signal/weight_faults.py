@@ -81,9 +81,10 @@ def _one_seed(kernels: Sequence[Slot], values: dict[int, np.ndarray]) -> Iterato
             key = f"{type(slot.initializer).__name__} {seed}".encode()
             seen.setdefault(key, []).append(slot)
     for group in seen.values():
-        shapes = {slot.shape for slot in group}
+        if len({slot.shape for slot in group}) < 2:
+            continue
         drawn = [slot for slot in group if _is_own_draw(slot, values[id(slot)])]
-        if len(shapes) > 1 and len(drawn) > 1:
+        if len(drawn) > 1:
             first, *others = drawn
             names = ", ".join(slot.path for slot in others[:3]) + ", ..." * (len(others) > 3)
             yield Problem(
