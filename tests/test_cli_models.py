@@ -172,6 +172,21 @@ def test_bad_input_is_one_line_and_changes_nothing(folder, capsys):
     assert {p: p.read_bytes() for p in folder.iterdir()} == before
 
 
+def test_an_error_in_one_file_leaves_the_others_as_they_were(folder, capsys):
+    (folder / "r.html").write_text("before")
+    files = ["--html", "r.html", "--json", "r.json", "--plot", "r.xyz"]
+    assert main(["report", "model.keras", "--data", "x.npy", *files]) == 2
+    assert "xyz" in capsys.readouterr().err
+    assert (folder / "r.html").read_text() == "before"
+    assert not [p.name for p in folder.iterdir() if "json" in p.name or "xyz" in p.name]
+
+
+def test_an_error_names_the_subcommand_once(folder, capsys):
+    np.save("nan.npy", np.full((8, 8), np.nan))
+    assert main(["lsuv", "model.keras", "--data", "nan.npy", "--out", "q.keras"]) == 2
+    assert capsys.readouterr().err.startswith("keras-inits: lsuv: x must be finite")
+
+
 def test_a_custom_layer_is_named(folder, capsys):
     class Mine(L.Layer):
         pass

@@ -48,7 +48,9 @@ def usage(name: str) -> Iterator[None]:
         yield
     except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise click.UsageError(f"{name}: {lines[0]}") from error
+        # The library's functions name themselves.
+        text = lines[0].removeprefix(f"{name}: ")
+        raise click.UsageError(f"{name}: {text}") from error
 
 
 def read_model(path: Path) -> Any:

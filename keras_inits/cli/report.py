@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +68,13 @@ def command(
         x = _noise(built, samples) if x is None else x
         y = y if loss or getattr(built, "loss", None) is not None else None
         report = inspect(built, some(x, samples), some(y, samples), loss=loss)
-        if html:
-            report.save_html(html)
-        if plot:
-            with replacing(plot) as temporary:
-                report.plot().savefig(temporary, dpi=150)
-        if json_path:
-            report.to_json(json_path)
+        with ExitStack() as files:  # all of them take their places at the end, or none does
+            if html:
+                report.save_html(files.enter_context(replacing(html)))
+            if plot:
+                report.plot().savefig(files.enter_context(replacing(plot)), dpi=150)
+            if json_path:
+                report.to_json(files.enter_context(replacing(json_path)))
     report.show(all=show_all)
     if report.problems:
         raise click.exceptions.Exit(1)
