@@ -47,6 +47,7 @@ from keras_inits.schemes.variance_scaling import (
 from keras_inits.streams import DefaultStream, Keras1Stream, Stream, TorchStream
 
 if typing.TYPE_CHECKING:
+    from keras_inits.comparison.compare import compare
     from keras_inits.legacy.keras2.files import legacy_load_model
     from keras_inits.legacy.scope import legacy_scope
     from keras_inits.models.choice.presets import register_preset
@@ -71,6 +72,7 @@ _LATER = {
     "Report": "reports.report",
     "SignalMonitor": "models.monitor",
     "check_reloadable": "models.reloadable",
+    "compare": "comparison.compare",
     "data_dependent": "models.data_dependent",
     "initialize": "models.initialize",
     "inspect": "models.inspect",
@@ -124,6 +126,7 @@ __all__ = [
     "Zero",
     "Zeros",
     "check_reloadable",
+    "compare",
     "compute_fans",
     "data_dependent",
     "gain",

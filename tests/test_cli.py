@@ -16,7 +16,7 @@ from conftest import python
 from keras_inits import comparison
 from keras_inits.cli import main
 from keras_inits.comparison import reload, run
-from keras_inits.comparison.training import Trainer, build
+from keras_inits.comparison.training import Trainer, train_together
 from keras_inits.models.saving import process
 from keras_inits.registry import CATALOGUE
 from keras_inits.reports.writing import replacing
@@ -37,6 +37,7 @@ def tiny(tmp_path_factory):
 def test_compare_trains_saves_reloads_and_draws(tmp_path, capsys):
     out, table = tmp_path / "out", tmp_path / "table.json"
     arguments = ["--schemes", "he_normal,zero", "--schemes", "HeNormal", "--epochs", "2"]
+    arguments += ["--seeds", "2"]
     code = main(["compare", *arguments, "--out", str(out), "--json", str(table)])
     printed = capsys.readouterr()
     assert code == 0, printed.err
@@ -53,46 +54,61 @@ def test_compare_trains_saves_reloads_and_draws(tmp_path, capsys):
     rows = {(row["network"], row["scheme"]): row for row in json.loads(table.read_text())["rows"]}
     zero, he = rows["shallow", "zero"], rows["shallow", "he_normal"]
     # Logits of 0: every class equally likely, and no signal that could ever change the kernels.
-    assert zero["loss"][0] == pytest.approx(math.log(10), rel=1e-9)
+    assert zero["loss"][0][0] == pytest.approx(math.log(10), rel=1e-9)
     assert zero["epochs_to_90_percent"] is None
-    assert len(he["loss"]) == len(he["accuracy"]) == 3
-    assert he["accuracy"][2] > 0.5 > he["accuracy"][0]
-    assert he["loss"][2] < he["loss"][0]
+    assert len(he["loss"]) == len(he["accuracy"]) == 2
+    for loss, accuracy in zip(he["loss"], he["accuracy"], strict=True):
+        assert len(loss) == len(accuracy) == 3
+        assert accuracy[2] > 0.5 > accuracy[0]
+        assert loss[2] < loss[0]
 
     loaded = keras.saving.load_model(out / "shallow" / "he_normal.keras")
     data = comparison.load_digits(0)
     share = (np.asarray(loaded.predict_on_batch(data.x_val)).argmax(axis=1) == data.y_val).mean()
-    assert share == he["accuracy"][2]  # what is saved is the trained model
+    assert share == he["accuracy"][0][2]  # what is saved is the trained model
 
 
 def test_training_depends_on_the_seed_alone(tiny):
     data = comparison.load_npz(tiny, 0)
     scheme, other = comparison.candidates(["he_normal", "orthogonal"])
 
-    def train(trainer, seed, scheme=scheme):
-        model = run.start("shallow", scheme, data, seed)
-        curve = trainer.train(model, 2, lambda: None)
-        return curve, [weight.tobytes() for weight in model.get_weights()]
+    def train(*runs):
+        starts = [run.kernels("shallow", s, data, seed) for s, seed in runs]
+        seeds = [seed for _, seed in runs]
+        return train_together((64, 32), starts, seeds, data, 2, lambda: None)
 
-    def trainer(seed):
-        return Trainer(build((64, 32), data, lambda layer: "ones"), data, seed)
+    curves, weights = train((scheme, 5), (other, 5), (scheme, 6))
+    again, same = train((scheme, 5), (other, 5), (scheme, 6))
+    assert curves == again
+    assert all((a == b).all() for a, b in zip(weights[0], same[0], strict=True))
+    assert curves[0] != curves[2]
+    # What is trained beside it plays no part.
+    alone, _ = train((scheme, 5))
+    np.testing.assert_allclose(alone[0], curves[0], rtol=1e-4)
 
-    first = trainer(5)
-    expected = train(first, 5)
-    # What the same trainer trained before, and what it was built from, plays no part.
-    train(first, 5, other)
-    assert train(first, 5) == expected
-    assert train(trainer(5), 5) == expected
-    assert train(trainer(6), 5)[0][1:] != expected[0][1:]
-    assert train(first, 6)[0][0] != expected[0][0]
+
+def test_networks_train_together_as_each_does_alone(tiny):
+    """The same curve as one dense network that Keras trains from the same start."""
+    data = comparison.load_npz(tiny, 0)
+    schemes = comparison.candidates(["he_normal", "glorot_uniform", "zero"])
+    starts = [run.kernels("shallow", scheme, data, 4) for scheme in schemes]
+    curves, weights = train_together((64, 32), starts, [4] * 3, data, 3, lambda: None)
+    for scheme, start, curve, trained in zip(schemes, starts, curves, weights, strict=True):
+        model = run.build("shallow", scheme, data)
+        trainer = Trainer(run.build("shallow", scheme, data), data)
+        for layer, kernel in zip(model.layers, start, strict=True):
+            layer.kernel.assign(kernel)
+        np.testing.assert_allclose(
+            trainer.train(model, 4, 3, lambda: None), curve, rtol=1e-3, atol=1e-5
+        )
+        for found, expected in zip(trained, trainer.network.get_weights(), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_every_layer_draws_its_own(tiny):
     data = comparison.load_npz(tiny, 0)
     (scheme,) = comparison.candidates(["msra"])
-    kernels = [
-        weight for weight in run.start("deep", scheme, data, 0).get_weights() if weight.ndim == 2
-    ]
+    kernels = run.kernels("deep", scheme, data, 0)
     assert scheme.name == "he_normal"
     assert len({kernel.tobytes() for kernel in kernels}) == len(kernels) == 11
 
@@ -100,7 +116,7 @@ def test_every_layer_draws_its_own(tiny):
 def test_data_normal_takes_the_first_layer_from_the_data(tiny):
     data = comparison.load_npz(tiny, 0)
     (scheme,) = comparison.candidates(["data_normal"])
-    layers = run.start("shallow", scheme, data, 0).layers
+    layers = run.build("shallow", scheme, data).layers
     first = layers[0].kernel_initializer
     np.testing.assert_allclose(first.mean, data.x_train.mean(axis=0, dtype="float64"), rtol=1e-12)
     assert [type(layer.kernel_initializer).__name__ for layer in layers[1:]] == [

@@ -32,8 +32,9 @@ def comparison():
             end = (0.08, 0.11, 0.97, 1.0)[min(i // 2, 3)]
             accuracy = np.linspace(0.1, end, 21) - generator.uniform(0, 0.01, 21)
             accuracy = [*accuracy[:-1].tolist(), end]
-            rows.append(Row(network, scheme, "law", [1.0] * 21, accuracy, 1.0))
-    return Comparison("digits", "jax", 20, 0, rows)
+            rows.append(Row(network, scheme, "law", [[1.0] * 21], [accuracy]))
+    networks = {"shallow": "two layers", "deep": "ten layers"}
+    return Comparison("digits", "jax", 20, [0], networks, rows)
 
 
 def _rendered(figure):
@@ -71,15 +72,15 @@ def test_curves_show_the_accuracies(comparison):
     shallow = figure.axes[0]
     curves = [line for line in shallow.lines if len(line.get_ydata()) == 21]
     for line, row in zip(curves, comparison.of("shallow"), strict=True):
-        np.testing.assert_array_equal(line.get_ydata(), np.minimum(row.accuracy, 0.995))
+        np.testing.assert_array_equal(line.get_ydata(), np.minimum(row.accuracy[0], 0.995))
     low, high = shallow.get_ylim()
     heights = shallow.transData.transform([(0, low), (0, 0.9), (0, 0.95), (0, high)])[:, 1]
     assert (np.diff(heights) > 20).all()
 
 
 def test_one_epoch_and_many_schemes_fit(comparison):
-    rows = [Row("deep", f"scheme_{i}", "law", [1.0, 1.0], [0.1, 0.1], 1.0) for i in range(40)]
-    figure = plots.learning_curves(Comparison("digits", "jax", 1, 0, rows))
+    rows = [Row("deep", f"scheme_{i}", "law", [[1.0, 1.0]], [[0.1, 0.1]]) for i in range(40)]
+    figure = plots.learning_curves(Comparison("digits", "jax", 1, [0], {"deep": "ten"}, rows))
     boxes = [box for text, box in _texts(figure.axes[0], _rendered(figure)) if "_" in text]
     tops = sorted(box.y0 for box in boxes)
     assert len(boxes) == 40

@@ -70,8 +70,10 @@ def _reports() -> list[type[Report]]:
 
 def _example(cls: type[Report]) -> Report:
     if cls is Comparison:
-        row = Row("deep", "he_normal", "law", [NAN, INF], [0.1, NAN], NAN)
-        return Comparison("digits", "jax", 1, 0, [row], [Problem("a.keras", "differs")])
+        row = Row("deep", "he_normal", "law", [[NAN, INF]], [[0.1, NAN]])
+        return Comparison(
+            "digits", "jax", 1, [0], {"deep": "ten"}, [row], [Problem("a.keras", "differs")]
+        )
     return cls([Wild(), Wild()], [("layer/kernel", "dead")])
 
 
@@ -310,29 +312,31 @@ def test_figures_show_by_themselves() -> None:
 
 def test_a_comparison_is_a_report() -> None:
     rows = [
-        Row("deep", "he_normal", "N(0, 2/fan_in)", [2.5, 0.1], [0.1, 0.95], 1.5, "a.keras", True),
-        Row("deep", "zero", "0", [NAN, INF], [0.1, 0.1], 1.5, "b.keras"),
+        Row("deep", "he_normal", "N(0, 2/fan_in)", [[2.5, 0.1]], [[0.1, 0.95]], "a.keras", True),
+        Row("deep", "zero", "0", [[NAN, INF]], [[0.1, 0.1]], "b.keras"),
     ]
-    report = Comparison("digits", "jax", 1, 7, rows, [("b.keras", "predictions differ")])
+    report = Comparison(
+        "digits", "jax", 1, [7], {"deep": "ten layers"}, rows, [("b.keras", "predictions differ")]
+    )
     assert repr(report) == "<Comparison: 2 rows, 1 problems>"
     found = report.to_dict()
-    keys = "data backend epochs seed rows problems batch networks"
+    keys = "data backend epochs seeds rows problems networks"
     assert list(found) == keys.split()
-    assert (found["data"], found["backend"], found["epochs"], found["seed"]) == (
+    assert (found["data"], found["backend"], found["epochs"], found["seeds"]) == (
         "digits",
         "jax",
         1,
-        7,
+        [7],
     )
     assert found["problems"] == [
         {"path": "b.keras", "reason": "predictions differ", "why": "", "code": ""}
     ]
     assert found["rows"][0]["epochs_to_90_percent"] == 1
     assert found["rows"][1] == {
-        **{"network": "deep", "scheme": "zero", "law": "0", "loss": [None, None]},
-        **{"accuracy": [0.1, 0.1], "seconds": 1.5, "path": "b.keras", "reloads": False},
-        "epochs_to_90_percent": None,
+        **{"network": "deep", "scheme": "zero", "law": "0", "loss": [[None, None]]},
+        **{"accuracy": [[0.1, 0.1]], "path": "b.keras", "reloads": None},
+        **{"final_accuracy": 0.1, "epochs_to_90_percent": None, "worse_than_best": False},
     }
     (line,) = [line.split() for line in str(report).splitlines() if "he_normal" in line]
-    assert line == ["deep", "he_normal", "2.5", "0.95", "1", "1.5", "yes"]
+    assert line == ["deep", "he_normal", "2.5", "0.95", "0.95", "0.95", "1", "yes"]
     assert report.of("shallow") == []

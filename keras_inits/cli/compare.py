@@ -40,6 +40,13 @@ from keras_inits.cli.console import new_table, output, progress, ready
     help="Sets the weights, the split and the order of the data: the same seed, the same table.",
 )
 @click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=comparison.SEEDS,
+    show_default=True,
+    help="How many runs of each scheme, with seeds from --seed on.",
+)
+@click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
@@ -64,6 +71,7 @@ def command(
     schemes: tuple[str, ...],
     epochs: int,
     seed: int,
+    seeds: int,
     data: Path | None,
     out: Path,
     json_path: Path | None,
@@ -71,26 +79,28 @@ def command(
     """Train the same networks from every scheme and see which of them learn.
 
     Two networks of dense relu layers, a shallow one (64, 32) and a deep one (ten layers of 32),
-    are trained with Adam, batches of 64, on handwritten digits or on your data, once per scheme:
-    the same data in the same order, only the start differs. Every layer draws from its own child
-    of the seed's stream; biases start at zero.
+    are trained with Adam, batches of 64, on handwritten digits or on your data, once per scheme
+    and seed: the same data in the same order, only the start differs. Every layer draws from its
+    own child of the seed's stream; biases start at zero.
 
-    Each trained model is saved as OUT/NETWORK/SCHEME.keras. Then one other process, which only
+    The first seed's models are saved as OUT/NETWORK/SCHEME.keras. Then one other process, which only
     imports keras_inits, loads all of them; "reloads" says whether its predictions are the same bit
     for bit. The learning curves go to OUT/curves.png.
 
     \b
     Columns of the tables:
-      loss at start   cross-entropy on the validation data before the first step
-                      (guessing evenly among 10 classes: 2.303)
-      accuracy        on the validation data after the last epoch
-      epochs to 90 %  the first epoch after which the accuracy was 90 % or more
-      seconds         of training
+      loss at start   cross-entropy on the validation data before the first step, the
+                      median of the seeds (guessing evenly among 10 classes: 2.303)
+      accuracy        on the validation data after the last epoch, the median of the seeds
+      range           the lowest and the highest seed
+      epochs to 90 %  the first epoch after which the median accuracy was 90 % or more
+      against best    "worse" where the ranges do not overlap and the medians are further
+                      apart than the larger range; never with fewer than 3 seeds
 
     \b
     Examples:
       keras-inits compare
-      keras-inits compare --schemes he_normal,glorot_uniform,orthogonal --epochs 40
+      keras-inits compare --schemes he_normal,glorot_uniform,orthogonal --seeds 10
       keras-inits compare --data mine.npz --out mine --json mine/table.json
       KERAS_BACKEND=jax keras-inits compare --schemes kaiming_uniform --schemes xavier_normal
 
@@ -110,10 +120,12 @@ def command(
             _writable("--json", json_path.parent)
             if json_path.is_dir():
                 raise ValueError(f"--json: {json_path} is a folder")
-    steps = len(comparison.NETWORKS) * len(chosen) * epochs + 1
+        if seed + seeds > 2**64:
+            raise ValueError("--seed plus --seeds must be 2**64 at most")
+    steps = len(comparison.NETWORKS) * epochs + 1
     with progress(steps) as advance:
         result = comparison.compare_networks(
-            chosen, dataset, out, epochs=epochs, seed=seed, progress=advance
+            chosen, dataset, out, epochs=epochs, seeds=range(seed, seed + seeds), progress=advance
         )
     with replacing(out / "curves.png") as temporary:
         result.plot().savefig(temporary, dpi=150)
@@ -136,26 +148,26 @@ def _table(result: comparison.Comparison, network: str) -> Table:
     """One network's rows; the best accuracy stands out."""
     from rich.markup import escape
 
-    from keras_inits.comparison.training import in_words
-
-    rows = result.of(network)
-    best = max(row.accuracy[-1] for row in rows)
-    table = new_table(f"{network}: {in_words(network)}, {escape(result.data)}")
+    rows, worse = result.of(network), result.worse(network)
+    best = result.best(network).final_accuracy
+    table = new_table(f"{network}: {result.networks[network]}, {escape(result.data)}")
     table.add_column("scheme", no_wrap=True)
     table.add_column("law", style="dim")
-    for heading in ("loss at start", "accuracy", "epochs to 90 %", "seconds"):
-        table.add_column(heading, justify="right")
+    for heading in ("loss at start", "accuracy", "range", "epochs to 90 %"):
+        table.add_column(heading, justify="right", no_wrap=heading == "range")
+    table.add_column("against best")
     table.add_column("reloads")
     for row in rows:
-        accuracy = f"{row.accuracy[-1]:.1%}"
+        accuracy = f"{row.final_accuracy:.1%}"
         reached = row.epochs_to_target
         table.add_row(
             row.scheme,
             escape(row.law),
-            f"{row.loss[0]:.3f}",
-            f"[bold green]{accuracy}[/]" if row.accuracy[-1] == best else accuracy,
+            f"{row.loss_at_start:.3f}",
+            f"[bold green]{accuracy}[/]" if row.final_accuracy == best else accuracy,
+            f"{row.lowest:.1%} to {row.highest:.1%}",
             "-" if reached is None else str(reached),
-            f"{row.seconds:.1f}",
+            "best" if row.final_accuracy == best else "worse" if row in worse else "",
             "same bits" if row.reloads else "[bold red]NO[/]",
         )
     return table

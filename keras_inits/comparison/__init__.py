@@ -3,19 +3,19 @@
 import importlib
 import typing
 
-from keras_inits.comparison.defaults import DEFAULT, EPOCHS
+from keras_inits.comparison.defaults import DEFAULT, EPOCHS, SEEDS
 
 if typing.TYPE_CHECKING:
     from keras_inits.comparison.candidate import Candidate, candidates
     from keras_inits.comparison.datasets import Dataset, load_digits, load_npz
     from keras_inits.comparison.result import Comparison, Row
-    from keras_inits.comparison.run import compare_networks
-    from keras_inits.comparison.training import NETWORKS
+    from keras_inits.comparison.run import NETWORKS, compare_networks
 
 __all__ = [
     "DEFAULT",
     "EPOCHS",
     "NETWORKS",
+    "SEEDS",
     "Candidate",
     "Comparison",
     "Dataset",
@@ -35,10 +35,8 @@ def __getattr__(name: str) -> typing.Any:
         module = importlib.import_module("keras_inits.comparison.datasets")
     elif name in ("Comparison", "Row"):
         module = importlib.import_module("keras_inits.comparison.result")
-    elif name == "compare_networks":
+    elif name in ("NETWORKS", "compare_networks"):
         module = importlib.import_module("keras_inits.comparison.run")
-    elif name == "NETWORKS":
-        module = importlib.import_module("keras_inits.comparison.training")
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(module, name)

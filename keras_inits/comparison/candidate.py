@@ -64,6 +64,13 @@ def candidates(names: Iterable[str] = DEFAULT) -> list[Candidate]:
     return list(chosen.values())
 
 
+def without_arguments() -> dict[str, type[Scheme]]:
+    """The schemes that need no argument, by every string that names them, without the package."""
+    return {
+        name: found.entry.cls for name, found in _known().items() if len(found.entry.strings) > 1
+    }
+
+
 def _known() -> dict[str, Candidate]:
     known = {}
     for entry in CATALOGUE.values():

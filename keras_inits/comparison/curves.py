@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_inits.comparison.result import TARGET, Comparison, Row
-from keras_inits.comparison.training import in_words
 from keras_inits.reports.style import MUTED, line_style, new_figure, subtitle
 
 if TYPE_CHECKING:
@@ -27,12 +26,16 @@ def learning_curves(comparison: Comparison) -> Figure:
     def draw(figure: Any) -> None:
         grid = figure.subplots(1, len(networks), sharey=True, squeeze=False)[0]
         for axes, network in zip(grid, networks, strict=True):
-            axes.set_title(network, pad=20)
-            subtitle(axes, in_words(network))
-            _curves(axes, comparison.of(network))
-        grid[0].set_ylabel("validation accuracy")
+            rows = comparison.of(network)
+            reached = sum(row.final_accuracy >= TARGET for row in rows)
+            axes.set_title(f"{network}: {reached} of {len(rows)} reach {TARGET:.0%}", pad=20)
+            subtitle(axes, comparison.networks[network])
+            _curves(axes, rows)
+        grid[0].set_ylabel("validation accuracy (axis logarithmic in the error)")
         figure.get_layout_engine().set(rect=(0, 0.04, 1, 0.96), w_pad=0.15)
-        about = f"{comparison.data}, seed {comparison.seed}, {comparison.backend}."
+        count = len(comparison.seeds)
+        over = "one seed" if count == 1 else f"median and range of {count} seeds"
+        about = f"{comparison.data}, {over}, {comparison.backend}."
         figure.text(0.008, 0.015, f"{about} Dashed: normal laws.", color=MUTED, fontsize=8.5)
 
     return new_figure(draw, 5.6 * len(networks), max(4.8, 0.2 * tallest))
@@ -46,11 +49,11 @@ def _curves(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set_ylim(0.0, _TOP)
     axes.set_yticks(_TICKS, [f"{tick:.0%}" for tick in _TICKS])
     axes.axhline(TARGET, color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
-    last = len(rows[0].accuracy) - 1
+    last = len(rows[0].accuracy[0]) - 1
     axes.set_xlim(0, last)
     axes.locator_params("x", integer=True)
     axes.set_xlabel("epoch")
-    ends = [(last, min(row.accuracy[-1], _TOP)) for row in rows]
+    ends = [(last, min(row.final_accuracy, _TOP)) for row in rows]
     heights = (axes.transData + axes.transAxes.inverted()).transform(ends)[:, 1]
     numbers_at = 52 + 5.2 * max(len(row.scheme) for row in rows)
     # Labels keep their distance in points whatever the width, and their height within the axes.
@@ -62,12 +65,15 @@ def _curves(axes: Axes, rows: Sequence[Row]) -> None:
     }
     for row, end, at in zip(rows, heights, spread(heights, 0.046), strict=True):
         look = line_style(row.scheme)
-        axes.plot(np.minimum(row.accuracy, _TOP), linewidth=1.8, **look)
+        accuracy = np.minimum(row.accuracy, _TOP)
+        axes.plot(np.minimum(row.median_accuracy, _TOP), linewidth=1.8, **look)
+        low, high = accuracy.min(axis=0), accuracy.max(axis=0)
+        axes.fill_between(range(last + 1), low, high, color=look["color"], alpha=0.1, linewidth=0)
         leader = {"arrowstyle": "-", "color": look["color"], "linewidth": 0.8}
         leader |= {"shrinkA": 0, "shrinkB": 0}
         axes.annotate("", (1, end), (16, at), arrowprops=leader, **beside)
         axes.annotate(row.scheme, (1, end), (19, at), **beside)
-        axes.annotate(f"{row.accuracy[-1]:.1%}", (1, end), (numbers_at, at), ha="right", **beside)
+        axes.annotate(f"{row.final_accuracy:.1%}", (1, end), (numbers_at, at), ha="right", **beside)
 
 
 def spread(positions: Sequence[float] | np.ndarray, gap: float) -> np.ndarray:

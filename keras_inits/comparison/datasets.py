@@ -13,7 +13,7 @@ _FEWEST_ROWS = 10
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows of features scaled to [-1, 1] and class numbers, split for training and validation."""
+    """Rows of features and class numbers, split for training and validation."""
 
     name: str
     classes: int
@@ -61,13 +61,17 @@ def load_npz(path: str | os.PathLike[str], seed: int) -> Dataset:
 def split(name: str, x: np.ndarray, y: np.ndarray, seed: int) -> Dataset:
     """Shuffle, number the classes, keep a fifth for validation, divide by the largest feature."""
     labels, numbers = np.unique(y, return_inverse=True)
+    rows = np.asarray(x, "float64").reshape(len(x), -1)
+    rows = (rows / np.abs(rows).max()).astype("float32")
+    return split_rows(name, len(labels), rows, numbers.reshape(-1).astype("int32"), seed)
+
+
+def split_rows(name: str, classes: int, x: np.ndarray, y: np.ndarray, seed: int) -> Dataset:
+    """Shuffle and keep a fifth for validation."""
     order = np.random.default_rng(seed).permutation(len(x))
     held_out = max(1, round(_VALIDATION * len(x)))
     val, train = order[:held_out], order[held_out:]
-    rows = np.asarray(x, "float64").reshape(len(x), -1)
-    rows = (rows / np.abs(rows).max()).astype("float32")
-    numbers = numbers.reshape(-1).astype("int32")
-    return Dataset(name, len(labels), rows[train], numbers[train], rows[val], numbers[val])
+    return Dataset(name, classes, x[train], y[train], x[val], y[val])
 
 
 def _check(x: np.ndarray, y: np.ndarray) -> None:

@@ -16,3 +16,4 @@ DEFAULT = (
     "fan_in_uniform",
 )
 EPOCHS = 20
+SEEDS = 5

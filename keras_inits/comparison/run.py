@@ -1,8 +1,8 @@
-"""The comparison itself."""
+"""The comparison of the command: two dense networks, their models saved and reloaded."""
 
 from __future__ import annotations
 
-import time
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_inits import backend
 from keras_inits.comparison.candidate import Candidate
 from keras_inits.comparison.datasets import Dataset
-from keras_inits.comparison.defaults import EPOCHS
+from keras_inits.comparison.defaults import EPOCHS, SEEDS
 from keras_inits.comparison.reload import predict, predict_elsewhere
 from keras_inits.comparison.result import Comparison, Row
-from keras_inits.comparison.training import NETWORKS, Trainer, build, single_threaded
+from keras_inits.comparison.training import single_threaded, train_together
 from keras_inits.reports.report import Problem
 from keras_inits.reports.writing import replacing
 from keras_inits.streams import DefaultStream
+
+#: Widths of the hidden relu layers; the output layer has one unit per class.
+NETWORKS = {"shallow": (64, 32), "deep": (32,) * 10}
 
 
 def compare_networks(
@@ -29,10 +33,10 @@ def compare_networks(
     out: Path,
     *,
     epochs: int = EPOCHS,
-    seed: int = 0,
+    seeds: Sequence[int] = range(SEEDS),
     progress: Callable[[str], None] = lambda text: None,
 ) -> Comparison:
-    """Train each network once per scheme, save the models under `out`, reload and compare them.
+    """Train each network from every scheme and seed, save those of the first seed, reload them.
 
     `progress` is called with what comes next, before every epoch and before the reload.
     """
@@ -41,43 +45,59 @@ def compare_networks(
     with single_threaded():
         for network, widths in NETWORKS.items():
             (out / network).mkdir(parents=True, exist_ok=True)
-            trainer = Trainer(build(widths, data, lambda layer: "zeros"), data, seed)
-            for scheme in schemes:
-                model = start(network, scheme, data, seed)
+            runs = [(scheme, seed) for scheme in schemes for seed in seeds]
+            starts = [kernels(network, scheme, data, seed) for scheme, seed in runs]
+            curves, weights = train_together(
+                widths, starts, [seed for _, seed in runs], data, epochs, partial(progress, network)
+            )
+            for i, scheme in enumerate(schemes):
+                first = i * len(seeds)
                 path = out / network / f"{scheme.name}.keras"
-                rows.append(_train(trainer, model, network, scheme, epochs, progress, path))
+                of_scheme = curves[first : first + len(seeds)]
+                rows.append(Row.of(network, scheme.name, scheme.law, of_scheme, str(path)))
+                model = build(network, scheme, data)
+                model.set_weights(weights[first])
                 with replacing(path) as temporary:
                     model.save(temporary)
                 expected.append(predict(model, probe))
     progress("reloading every model in another process")
     rows, problems = _reloaded(rows, probe, expected)
-    return Comparison(data.name, backend.name(), epochs, seed, rows, problems)
+    words = {network: in_words(network) for network in NETWORKS}
+    return Comparison(data.name, backend.name(), epochs, seeds, words, rows, problems)
 
 
-def _train(
-    trainer: Trainer,
-    model: keras.Model,
-    network: str,
-    scheme: Candidate,
-    epochs: int,
-    progress: Callable[[str], None],
-    path: Path,
-) -> Row:
-    begin = time.perf_counter()
-    curve = trainer.train(model, epochs, partial(progress, f"{network}: {scheme.name}"))
-    loss, accuracy = (list(values) for values in zip(*curve, strict=True))
-    seconds = time.perf_counter() - begin
-    return Row(network, scheme.name, scheme.law, loss, accuracy, seconds, str(path))
-
-
-def start(network: str, scheme: Candidate, data: Dataset, seed: int) -> keras.Model:
-    """The untrained network; every layer draws from its own child of the seed's stream."""
+def kernels(network: str, scheme: Candidate, data: Dataset, seed: int) -> list[np.ndarray]:
+    """The start of every layer, drawn from its own child of the seed's stream."""
     stream = DefaultStream(seed).child(network)
-    return build(
-        NETWORKS[network],
-        data,
-        lambda layer: scheme.kernel(layer, data.x_train, stream.child(layer)),
-    )
+    units = [data.x_train.shape[1], *NETWORKS[network], data.classes]
+    return [
+        keras.ops.convert_to_numpy(
+            scheme.kernel(layer, data.x_train, stream.child(layer))(shape, "float32")
+        )
+        for layer, shape in enumerate(itertools.pairwise(units))
+    ]
+
+
+def build(network: str, scheme: Candidate, data: Dataset) -> keras.Model:
+    """Dense relu layers and a layer of logits, each with the scheme as its initializer."""
+    stream = DefaultStream(0)
+    initializers = [
+        scheme.kernel(layer, data.x_train, stream) for layer in range(len(NETWORKS[network]) + 1)
+    ]
+    layers = [
+        keras.layers.Dense(width, "relu", kernel_initializer=initializer, name=f"dense_{i + 1}")
+        for i, (width, initializer) in enumerate(zip(NETWORKS[network], initializers, strict=False))
+    ]
+    logits = keras.layers.Dense(data.classes, kernel_initializer=initializers[-1], name="logits")
+    return keras.Sequential([keras.Input(data.x_train.shape[1:]), *layers, logits])
+
+
+def in_words(network: str) -> str:
+    """The hidden layers of one of the networks."""
+    widths = NETWORKS[network]
+    if len(set(widths)) == 1:
+        return f"{len(widths)} hidden layers of {widths[0]} relu units"
+    return f"hidden layers of {' and '.join(map(str, widths))} relu units"
 
 
 def _reloaded(rows: list[Row], x: Any, expected: Sequence[Any]) -> tuple[list[Row], list[Problem]]:
@@ -85,7 +105,7 @@ def _reloaded(rows: list[Row], x: Any, expected: Sequence[Any]) -> tuple[list[Ro
     try:
         found = predict_elsewhere([Path(row.path) for row in rows], x)
     except RuntimeError as error:
-        return rows, [Problem("", str(error))]
+        return [replace(row, reloads=False) for row in rows], [Problem("", str(error))]
     same = [
         before.dtype == after.dtype and before.tobytes() == after.tobytes()
         for before, after in zip(expected, found, strict=True)

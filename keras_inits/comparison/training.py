@@ -1,4 +1,4 @@
-"""Two dense networks and how they are trained."""
+"""How the networks of a comparison are trained: one after another, or many in one step."""
 
 from __future__ import annotations
 
@@ -12,28 +12,13 @@ import numpy as np
 from keras_inits import backend
 from keras_inits.comparison.datasets import Dataset
 
-#: Widths of the hidden relu layers; the output layer has one unit per class.
-NETWORKS = {"shallow": (64, 32), "deep": (32,) * 10}
 BATCH = 64
 LEARNING_RATE = 0.002
+#: Validation rows that go through a network at once.
+_ROWS = 512
 
-
-def in_words(network: str) -> str:
-    """The hidden layers of one of the networks."""
-    widths = NETWORKS[network]
-    if len(set(widths)) == 1:
-        return f"{len(widths)} hidden layers of {widths[0]} relu units"
-    return f"hidden layers of {' and '.join(map(str, widths))} relu units"
-
-
-def build(widths: Sequence[int], data: Dataset, kernel: Callable[[int], Any]) -> keras.Model:
-    """Dense relu layers and a layer of logits; `kernel` gives each layer's initializer."""
-    layers = [
-        keras.layers.Dense(width, "relu", kernel_initializer=kernel(i), name=f"dense_{i + 1}")
-        for i, width in enumerate(widths)
-    ]
-    logits = keras.layers.Dense(data.classes, kernel_initializer=kernel(len(widths)), name="logits")
-    return keras.Sequential([keras.Input(data.x_train.shape[1:]), *layers, logits])
+#: Validation loss and accuracy before the first step and after every epoch.
+Curve = list[tuple[float, float]]
 
 
 @contextlib.contextmanager
@@ -52,53 +37,165 @@ def single_threaded() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+@contextlib.contextmanager
+def repeatable_dropout(network: keras.Model, seed: int) -> Iterator[None]:
+    """The same masks in every run of a seed, whatever the layers were built with."""
+    states = [v for v in network.variables if v.path.endswith("seed_generator_state")]
+    for i, state in enumerate(states):
+        state.assign(np.random.default_rng([seed, i]).integers(2**31, size=2) * [1, 0])
+    if backend.name() != "torch":
+        yield
+        return
+    import torch
+
+    # Keras's dropout without a seed draws from PyTorch's global generator.
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def batches(seed: int, epoch: int, rows: int, size: int) -> np.ndarray:
+    """The order of the data as (batches, rows of a batch): whole batches, or it is traced anew.
+
+    It depends on the seed and the epoch alone, so every scheme sees the same.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(rows)
+    return order[: rows - rows % size].reshape(-1, size)
+
+
 class Trainer:
     """One compiled network that trains from any start: tracing anew would cost more than training.
 
-    The order of the data depends on the seed and the epoch alone, so every scheme sees the same.
+    A network that is not compiled is compiled with Adam and the cross-entropy of its outputs.
     """
 
-    def __init__(self, network: keras.Model, data: Dataset, seed: int) -> None:
-        self.network, self.data, self.seed = network, data, seed
-        self.batch = min(BATCH, len(data.x_train))
-        optimizer = keras.optimizers.Adam(LEARNING_RATE)
-        network.compile(
-            optimizer,
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            # Compiling with XLA takes TensorFlow longer than the training that it speeds up.
-            jit_compile=backend.name() == "jax",
-        )
+    def __init__(self, network: keras.Model, data: Dataset, batch: int = BATCH) -> None:
+        self.network, self.data = network, data
+        self.batch = min(batch, len(data.x_train))
+        if not network.compiled:
+            network.compile(
+                keras.optimizers.Adam(LEARNING_RATE),
+                keras.losses.SparseCategoricalCrossentropy(
+                    from_logits=not is_probability(self._outputs()[:_ROWS])
+                ),
+                # Compiling with XLA takes TensorFlow longer than the training that it speeds up.
+                jit_compile=backend.name() == "jax",
+            )
+        optimizer: Any = network.optimizer
         optimizer.build(network.trainable_variables)
         self._fresh = [(v, keras.ops.convert_to_numpy(v).copy()) for v in optimizer.variables]
-        self._step(np.arange(self.batch))
-        self._evaluate()
 
     def train(
-        self, model: keras.Model, epochs: int, before_epoch: Callable[[], None]
-    ) -> list[tuple[float, float]]:
-        """Train `model` in place; validation loss and accuracy before and after every epoch."""
-        self.network.set_weights(model.get_weights())
+        self, model: keras.Model, seed: int, epochs: int, before_epoch: Callable[[], None]
+    ) -> Curve:
+        """The curve of training from the values of `model`."""
+        for variable, start in zip(self.network.variables, model.variables, strict=True):
+            variable.assign(keras.ops.convert_to_numpy(start))
         for variable, value in self._fresh:
             variable.assign(value)
-        curve = [self._evaluate()]
-        for epoch in range(epochs):
-            before_epoch()
-            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.data.x_train))
-            # Whole batches only, as another shape would be traced anew; what is left out changes.
-            for start in range(0, len(order) - self.batch + 1, self.batch):
-                self._step(order[start : start + self.batch])
-            curve.append(self._evaluate())
-        model.set_weights(self.network.get_weights())
+        curve = [measured(self._outputs(), self.data.y_val)]
+        x, y = self.data.x_train, self.data.y_train
+        with repeatable_dropout(self.network, seed):
+            for epoch in range(epochs):
+                before_epoch()
+                for rows in batches(seed, epoch, len(x), self.batch):
+                    self.network.train_on_batch(x[rows], y[rows])
+                curve.append(measured(self._outputs(), self.data.y_val))
         return curve
 
-    def _step(self, rows: np.ndarray) -> None:
-        self.network.train_on_batch(self.data.x_train[rows], self.data.y_train[rows])
+    def _outputs(self) -> np.ndarray:
+        return _in_parts(self.network.predict_on_batch, self.data.x_val)
 
-    def _evaluate(self) -> tuple[float, float]:
-        logits = np.asarray(self.network.predict_on_batch(self.data.x_val), "float64")
-        y = self.data.y_val
-        accuracy = (logits.argmax(axis=1) == y).mean()
-        with np.errstate(all="ignore"):  # a start may well overflow; the row says so
-            logits -= logits.max(axis=1, keepdims=True)
-            losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(y)), y]
-        return float(losses.mean()), float(accuracy)
+
+def train_together(
+    widths: Sequence[int],
+    starts: Sequence[Sequence[np.ndarray]],
+    seeds: Sequence[int],
+    data: Dataset,
+    epochs: int,
+    before_epoch: Callable[[], None],
+) -> tuple[list[Curve], list[list[np.ndarray]]]:
+    """Train dense relu networks of these widths side by side, each as if it were alone.
+
+    The kernels of all networks are one tensor with an axis for the network, the loss is the sum of
+    theirs, and Adam works number by number: so none sees another, and one step trains all.
+
+    Args:
+        widths: Hidden layers; the output layer has one unit per class.
+        starts: The kernels of each network; biases start at zero.
+        seeds: From which each network's order of the data comes.
+        data: Rows of features and class numbers.
+        epochs: How often each network sees the training data.
+        before_epoch: Called before every epoch.
+
+    Returns:
+        The curves, and the weights of each network in the order of Keras's dense layers.
+    """
+    count = len(starts)
+    units = [*widths, data.classes]
+    layers = [
+        keras.layers.EinsumDense(
+            "bni,nio->bno", (count, width), activation=activation, bias_axes="no"
+        )
+        for width, activation in zip(units, ["relu"] * len(widths) + [None], strict=True)
+    ]
+    together = keras.Sequential([keras.Input((count, *data.x_train.shape[1:])), *layers])
+    for layer, kernels in zip(layers, zip(*starts, strict=True), strict=True):
+        layer.kernel.assign(np.stack(kernels))
+    together.compile(
+        keras.optimizers.Adam(LEARNING_RATE),
+        lambda y, logits: keras.ops.sum(
+            keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True), axis=-1
+        ),
+        jit_compile=backend.name() == "jax",
+    )
+    x, y, size = data.x_train, data.y_train, min(BATCH, len(data.x_train))
+
+    def outputs(rows: np.ndarray) -> np.ndarray:
+        every = np.broadcast_to(rows[:, None], (len(rows), count, *rows.shape[1:]))
+        return together.predict_on_batch(np.ascontiguousarray(every))
+
+    def points() -> list[tuple[float, float]]:
+        found = _in_parts(outputs, data.x_val)
+        return [measured(found[:, i], data.y_val, logits=True) for i in range(count)]
+
+    history = [points()]
+    for epoch in range(epochs):
+        before_epoch()
+        orders = {seed: batches(seed, epoch, len(x), size) for seed in set(seeds)}
+        for step in range(len(x) // size):
+            rows = np.stack([orders[seed][step] for seed in seeds], axis=1)
+            together.train_on_batch(x[rows], y[rows])
+        history.append(points())
+    trained = [[keras.ops.convert_to_numpy(w) for w in layer.weights] for layer in layers]
+    weights = [[w[i] for pair in trained for w in pair] for i in range(count)]
+    return [list(curve) for curve in zip(*history, strict=True)], weights
+
+
+def _in_parts(predict: Callable[[np.ndarray], Any], x: np.ndarray) -> np.ndarray:
+    """The outputs for `x`; parts of one size, as another would be traced anew."""
+    size = min(_ROWS, len(x))
+    parts = []
+    for start in range(0, len(x), size):
+        part = x[start : start + size]
+        filled = np.concatenate([part, np.repeat(part[:1], size - len(part), axis=0)])
+        parts.append(np.asarray(predict(filled), "float64")[: len(part)])
+    return np.concatenate(parts)
+
+
+def is_probability(outputs: np.ndarray) -> bool:
+    """Whether every row of outputs is a distribution over the classes."""
+    return bool((outputs >= 0).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-2))
+
+
+def measured(outputs: np.ndarray, y: np.ndarray, logits: bool | None = None) -> tuple[float, float]:
+    """Cross-entropy in nats and accuracy of outputs (rows, classes), logits or probabilities."""
+    accuracy = (outputs.argmax(axis=1) == y).mean()
+    if logits is None:
+        logits = not is_probability(outputs)
+    with np.errstate(all="ignore"):  # a start may well overflow; the row says so
+        if not logits:
+            outputs = np.log(np.maximum(outputs, np.finfo("float32").tiny))
+        outputs = outputs - outputs.max(axis=1, keepdims=True)
+        losses = np.log(np.exp(outputs).sum(axis=1)) - outputs[np.arange(len(y)), y]
+    return float(losses.mean()), float(accuracy)

@@ -147,7 +147,7 @@ def _draw_foreign(initializer: Any, shape: tuple[int, ...], dtype: str, stream: 
         initializer = type(initializer).from_config({**config, "seed": seed})
         values = _call(initializer, shape, dtype)
     else:
-        values, again = (_call(initializer, shape, dtype) for _ in range(2))
+        values, again = [_call(initializer, shape, dtype) for _ in range(2)]
         if not np.array_equal(values, again, equal_nan=True):
             problem = "its initializer takes no seed: other values at every run"
         elif np.unique(values).size > 1 and not is_keras(initializer):
@@ -159,6 +159,8 @@ def _call(initializer: Any, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     values = np.asarray(keras.ops.convert_to_numpy(initializer(shape, dtype=dtype)))
     if values.shape != shape:
         raise ValueError(f"the initializer gave values of shape {values.shape}")
+    if np.iscomplexobj(values) and not dtype.startswith("complex"):
+        raise ValueError(f"the initializer gave values of dtype {values.dtype} for {dtype}")
     return values
 
 
