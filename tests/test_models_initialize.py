@@ -607,3 +607,32 @@ def test_a_model_of_tf_keras_is_named_as_such():
     model = type("Functional", (), {"__module__": "tf_keras.src.engine.functional"})()
     with pytest.raises(TypeError, match="Functional of the tf_keras package: save it as .h5 and"):
         initialize(model)
+
+
+class Complex(keras.initializers.Initializer):
+    def __call__(self, shape, dtype=None, **kwargs):
+        return np.ones(shape) * 1j
+
+
+class Stops(keras.initializers.Initializer):
+    def __call__(self, shape, dtype=None, **kwargs):
+        raise StopIteration("out of numbers")
+
+
+@pytest.mark.parametrize(
+    ("initializer", "error", "message"),
+    [
+        (
+            Complex(),
+            ValueError,
+            "dense/bias of shape .* gave values of dtype complex128 for float32",
+        ),
+        (Stops(), StopIteration, "out of numbers"),
+    ],
+)
+def test_what_an_initializer_does_wrong_is_said(initializer, error, message):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="dense")])
+    before = [weight.tobytes() for weight in model.get_weights()]
+    with pytest.raises(error, match=message):
+        initialize(model, [("bias$", initializer)], seed=0)
+    assert [weight.tobytes() for weight in model.get_weights()] == before

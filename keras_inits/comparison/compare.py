@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -16,10 +17,12 @@ from keras_inits.comparison.candidate import without_arguments
 from keras_inits.comparison.datasets import Dataset, split_rows
 from keras_inits.comparison.defaults import EPOCHS
 from keras_inits.comparison.result import Comparison, Row
-from keras_inits.comparison.training import BATCH, Trainer
+from keras_inits.comparison.training import BATCH, Trainer, single_threaded
 from keras_inits.models.initialize import initialize
 
 _OWNER = "compare"
+#: Weights below which PyTorch is faster on one thread.
+_SMALL = 100_000
 
 
 def compare(
@@ -83,13 +86,15 @@ def compare(
     network = getattr(build, "__name__", "network")
     trainer = Trainer(build(chosen[first]), dataset, batch_size)
     rows = []
-    for name, model in models.items():
-        curves = []
-        for seed in runs:
-            initialize(model, seed=seed)
-            before_epoch = partial(progress, f"{name}, seed {seed}")
-            curves.append(trainer.train(model, seed, epochs, before_epoch))
-        rows.append(Row.of(network, name, _law(chosen[name]), curves))
+    small = trainer.network.count_params() < _SMALL
+    with single_threaded() if small else contextlib.nullcontext():
+        for name, model in models.items():
+            curves = []
+            for seed in runs:
+                initialize(model, seed=seed)
+                before_epoch = partial(progress, f"{name}, seed {seed}")
+                curves.append(trainer.train(model, seed, epochs, before_epoch))
+            rows.append(Row.of(network, name, _law(chosen[name]), curves))
     words = {network: f"{trainer.network.count_params():,} weights"}
     return Comparison(dataset.name, backend.name(), epochs, runs, words, rows)
 
