@@ -15,6 +15,7 @@ import keras
 
 from keras_inits import checks
 from keras_inits.configs import DEEPEST, is_too_deep, nodes, registered
+from keras_inits.legacy.biases import warn_of_biases
 from keras_inits.legacy.keras2.initializers import era_of
 from keras_inits.legacy.keras2.layers import class_of, upgrade_model
 from keras_inits.legacy.keras2.mending.graph import FUNCTIONS, new_name, new_names
@@ -79,7 +80,9 @@ def legacy_load_model(
         raise ValueError(f"{OWNER}: {path.name} must hold a config at most {DEEPEST} deep")
     objects = custom_objects or {}
     if era == "keras1":
-        return _load_keras1(path, source, weights, objects, safe_mode)
+        model = _load_keras1(path, source, weights, objects, safe_mode)
+        warn_of_biases(OWNER, model)
+        return model
     if safe_mode:
         _refuse_code(path, source.config)
     try:
@@ -96,6 +99,7 @@ def legacy_load_model(
     _load(model, source, path if weights is None else Path(weights), weights is not None)
     if renamed:
         _warn(path, renamed)
+    warn_of_biases(OWNER, model)
     return model
 
 
