@@ -88,8 +88,7 @@ _LATER = {
     "register_preset": "models.choice.presets",
 }
 
-__all__ = [
-    "ICNR",
+__all__ = [  # noqa: RUF022 - plain order: ruff takes ICNR for a constant
     "Bilinear",
     "Chrono",
     "Constant",
@@ -107,6 +106,7 @@ __all__ = [
     "GlorotUniform",
     "HeNormal",
     "HeUniform",
+    "ICNR",
     "Identity",
     "KaimingNormal",
     "KaimingUniform",

@@ -276,7 +276,7 @@ CASES: list[Case] = [
     _structured(
         ki.SparseInputs,
         lambda s: 1.5 * 0.5**0.5,
-        **{"connections": lambda s: s[0] // 2, "stddev": 1.5},
+        **{"connections": lambda s: max(s[0] // 2, 1), "stddev": 1.5},
     ),
     _structured(ki.Bilinear, _tent_std, (4, 5, 6, 6)),
     _structured(

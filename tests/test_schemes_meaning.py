@@ -371,3 +371,20 @@ def test_wrapped_initializers_are_checked(cls: Any) -> None:
         cls(None, 2)
     with pytest.raises(ValueError, match="nearest: 'he_normal'"):
         cls("he_nromal", 2)
+
+
+@pytest.mark.parametrize("extent", [2, 3, 4, 5])
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+def test_one_tap_passes_its_input_on_where_the_docstring_says(extent: int, dilation: int) -> None:
+    """At an even extent a dilated kernel has no tap that "same" padding aligns with the input."""
+    x = RNG(0).normal(size=(1, 9, 9, 3)).astype("float32")
+    layer = keras.layers.Conv2D(
+        3,
+        extent,
+        dilation_rate=dilation,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=ki.Dirac(),
+    )
+    aligned = extent % 2 == 1 or dilation == 1
+    assert np.array_equal(keras.ops.convert_to_numpy(layer(x)), x) == aligned

@@ -44,7 +44,7 @@ class Bilinear(Scheme):
 
     def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         dims = super().check_shape(shape)
-        if dims[-2] != dims[-1]:
+        if 0 not in dims and dims[-2] != dims[-1]:
             expected = "a convolution kernel with as many inputs as outputs (the last two axes)"
             raise checks.value_error("Bilinear", "shape", expected, dims)
         return dims

@@ -96,7 +96,7 @@ class TruncatedNormal(Scheme):
     `high` are bounds in units of it. Their defaults, -2 and 2, leave a standard deviation of 0.8796 stddev, as in Keras. No entry
     ever leaves the bounds.
 
-    `corrected=True` widens the normal law so that `stddev` is the standard deviation after the cut;
+    With `corrected` True the normal law is widened so that `stddev` is the standard deviation after the cut;
     bounds then count the widened one. BERT cuts at 2 without correction (0.02 leaves 0.0176), OLMo 2
     at 3 (0.02 leaves 0.0197), Keras's he_normal at 2 with it.
 

@@ -43,7 +43,7 @@ class EchoState(Scheme):
 
     def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         dims = super().check_shape(shape)
-        if dims[0] != dims[1]:
+        if 0 not in dims and dims[0] != dims[1]:
             raise checks.value_error("EchoState", "shape", "a square matrix", dims)
         return dims
 
