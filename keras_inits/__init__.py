@@ -20,9 +20,13 @@ from keras_inits.legacy.keras2.operations import layer as _operations  # noqa: F
 from keras_inits.registry import get, names, register
 from keras_inits.schemes.constant import Constant, Identity, One, Zero
 from keras_inits.schemes.data import DataNormal, FromArray
+from keras_inits.schemes.depth import Scaled, SmallInit, WangInit, depth_factor
 from keras_inits.schemes.identity import Dirac, ZerO
 from keras_inits.schemes.orthogonal import DeltaOrthogonal, Orthogonal
-from keras_inits.schemes.recurrent import Chrono, ForgetGateBias, Gated
+from keras_inits.schemes.prior import PriorBias
+from keras_inits.schemes.recurrent import Chrono, EchoState, ForgetGateBias, Gated, StepBias
+from keras_inits.schemes.resampling import ICNR, Bilinear
+from keras_inits.schemes.sparse import Sparse, SparseInputs
 from keras_inits.schemes.uniform_normal import (
     Normal,
     RandomNormal,
@@ -40,6 +44,8 @@ from keras_inits.schemes.variance_scaling import (
     KaimingUniform,
     LecunNormal,
     LecunUniform,
+    RandomWalk,
+    Siren,
     VarianceScaling,
     XavierNormal,
     XavierUniform,
@@ -84,13 +90,15 @@ _LATER = {
     "register_preset": "models.choice.presets",
 }
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - plain order: ruff takes ICNR for a constant
+    "Bilinear",
     "Chrono",
     "Constant",
     "DataNormal",
     "DefaultStream",
     "DeltaOrthogonal",
     "Dirac",
+    "EchoState",
     "FanInUniform",
     "ForgetGateBias",
     "FromArray",
@@ -100,6 +108,7 @@ __all__ = [
     "GlorotUniform",
     "HeNormal",
     "HeUniform",
+    "ICNR",
     "Identity",
     "KaimingNormal",
     "KaimingUniform",
@@ -110,16 +119,25 @@ __all__ = [
     "One",
     "Ones",
     "Orthogonal",
+    "PriorBias",
     "RandomNormal",
     "RandomUniform",
+    "RandomWalk",
     "Report",
+    "Scaled",
     "Scheme",
     "SignalMonitor",
+    "Siren",
+    "SmallInit",
+    "Sparse",
+    "SparseInputs",
+    "StepBias",
     "Stream",
     "TorchStream",
     "TruncatedNormal",
     "Uniform",
     "VarianceScaling",
+    "WangInit",
     "XavierNormal",
     "XavierUniform",
     "ZerO",
@@ -129,6 +147,7 @@ __all__ = [
     "compare",
     "compute_fans",
     "data_dependent",
+    "depth_factor",
     "gain",
     "get",
     "initialize",

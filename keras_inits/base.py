@@ -19,7 +19,7 @@ from keras_inits.streams.placement import place
 from keras_inits.streams.seeds import as_stream, check_seed
 from keras_inits.streams.stream import Index
 
-__all__ = ["Scheme", "check_seed", "signature_names"]
+__all__ = ["Scheme", "check_seed", "draw_from", "law_of", "signature_names"]
 
 
 def signature_names(cls: type) -> tuple[str, ...]:
@@ -188,6 +188,25 @@ class Scheme(keras.initializers.Initializer):
             if p.name not in self.transient and getattr(self, p.name) != p.default
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def draw_from(initializer: Any, shape: tuple[int, ...], dtype: str, stream: Stream) -> np.ndarray:
+    """Entries of any initializer as a NumPy array: a scheme's from `stream`, others' own draws.
+
+    An initializer of another library that has a seed in its config is given one from `stream`.
+    """
+    if isinstance(initializer, Scheme):
+        return initializer.draw(shape, stream, dtype)
+    config = initializer.get_config() if hasattr(initializer, "get_config") else {}
+    if "seed" in config:
+        seed = int(stream.integers((), 2**31 - 1))
+        initializer = type(initializer).from_config({**config, "seed": seed})
+    return np.asarray(keras.ops.convert_to_numpy(initializer(shape, dtype=dtype)))
+
+
+def law_of(initializer: Any, shape: tuple[int, ...]) -> Law | None:
+    """The law of an entry of any initializer, where it is known."""
+    return initializer.law(shape) if isinstance(initializer, Scheme) else None
 
 
 def _shown(value: Any) -> str:

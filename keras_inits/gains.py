@@ -23,6 +23,24 @@ _CLOSED_FORMS = {
     "exponential": math.exp(-1.0),
 }
 
+
+def _normal_cdf(x: float) -> float:
+    return math.erfc(-x / math.sqrt(2.0)) / 2.0
+
+
+# Of these the derivative has another moment, which quadrature gives.
+_CLOSED_FORMS_FORWARD = {
+    # 1/3 + 1/(2 sqrt(3) pi): E[z^2 Phi(z)^2], by parts.
+    "gelu": (1.0 / 3.0 + 1.0 / (2.0 * math.sqrt(3.0) * math.pi)) ** -0.5,
+    # 1/2 for z > 0; E[(e^z - 1)^2] for z < 0, by completing the square.
+    "elu": (1.0 + math.exp(2.0) * _normal_cdf(-2.0) - 2.0 * math.exp(0.5) * _normal_cdf(-1.0))
+    ** -0.5,
+}
+
+# f of the units f(a) * b, as Shazeer 2020 names them. Keras's own "glu" splits its input, so it
+# stands under `gate=True` with "sigmoid".
+GATED_UNITS = {"swiglu": "silu", "geglu": "gelu", "reglu": "relu", "bilinear": "linear"}
+
 # torch.nn.init.calculate_gain. Its selu is 3/4; the second-moment gain of SELU is 1.
 _TORCH_LINEAR = (
     "linear",
@@ -44,12 +62,21 @@ def torch_gain(nonlinearity: str, a: float = 0.0) -> float:
     }[nonlinearity]
 
 
-def gain(activation: str | Callable[[Any], Any] | None, *, direction: str = "forward") -> float:
+def gain(
+    activation: str | Callable[[Any], Any] | None,
+    *,
+    direction: str = "forward",
+    gate: bool = False,
+) -> float:
     """The factor on a layer's standard deviation that keeps the signal's second moment.
 
     1/sqrt(E[f(z)^2]) with z ~ N(0, 1); `direction="backward"` takes the derivative f' for f, which
     keeps the gradient's second moment instead. Closed forms where they are exact (linear, relu,
-    leaky_relu, exponential), else quadrature with a relative error below 1e-6.
+    leaky_relu, exponential; forward also gelu, elu), else quadrature with a relative error below 1e-6.
+
+    `gate=True` is for the layer after a gated unit f(a) * b, a and b independent with second moment
+    1: 1/sqrt(E[f(a)^2] E[b^2]), so f's own gain. "swiglu", "geglu", "reglu" and "bilinear" name
+    such units. Backward there are two gradients and no one factor: ValueError.
 
     `activation` is a name that Keras knows, a layer or function of tensors that acts entry by
     entry, or None (linear). Raises ValueError for an unknown name, for a function that mixes entries
@@ -60,13 +87,22 @@ def gain(activation: str | Callable[[Any], Any] | None, *, direction: str = "for
     >>> round(gain("tanh"), 4)
     1.5925
 
+    >>> round(gain("swiglu"), 4)
+    1.6765
+
     Source: He et al. 2015 (arXiv 1502.01852), section 2.2, for relu; the general form in
-    Klambauer et al. 2017 (arXiv 1706.02515), section 2.
+    Klambauer et al. 2017 (arXiv 1706.02515), section 2. Gated units: Shazeer 2020 (arXiv 2002.05202).
     """
     checks.one_of("gain", "direction", direction, DIRECTIONS)
+    gate = checks.boolean("gain", "gate", gate)
+    if isinstance(activation, str) and activation in GATED_UNITS:
+        activation, gate = GATED_UNITS[activation], True
+    if gate and direction == "backward":
+        raise checks.value_error("gain", "direction", "'forward' for a gated unit", direction)
     function = _resolve(activation)
     name = activation if isinstance(activation, str) else getattr(activation, "__name__", None)
-    for closed, value in _CLOSED_FORMS.items():
+    closed_forms = _CLOSED_FORMS | (_CLOSED_FORMS_FORWARD if direction == "forward" else {})
+    for closed, value in closed_forms.items():
         if function is getattr(keras.activations, closed):
             return value
     values = _values if direction == "forward" else derivatives

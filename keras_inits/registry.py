@@ -180,6 +180,16 @@ def get(identifier: Any) -> Any:
     return found
 
 
+def initializer_of(owner: str, identifier: Any) -> Any:
+    """The initializer that a scheme wraps: from an object, a string or a config."""
+    found = get(identifier)
+    if not callable(found):
+        raise checks.type_error(
+            owner, "initializer", "an initializer, a string or a config", identifier
+        )
+    return found
+
+
 def _check_config(config: dict[str, Any]) -> None:
     """An initializer's config and not another object's, nested no deeper than wrappers are."""
     if configs.is_too_deep(config):

@@ -125,6 +125,24 @@ def _features(value: float) -> Callable[[Shape], Any]:
     return lambda shape: [value] * (shape[-2] if len(shape) > 1 else 1) or value
 
 
+def _step(low: float, high: float) -> float:
+    """Of log(exp(step) - 1) with log(step) uniform."""
+    log = stats.uniform(math.log(low), math.log(high / low))
+    first, second = (log.expect(lambda v, k=k: np.log(np.expm1(np.exp(v))) ** k) for k in (1, 2))
+    return math.sqrt(second - first**2)
+
+
+def _shares(shape: Shape) -> list[float]:
+    n = shape[0]
+    return [2 * (i + 1) / (n * (n + 1)) for i in range(n)]
+
+
+def _tent_std(shape: Shape) -> float:
+    """Of 4 x 5 taps, on the diagonal of the channels alone."""
+    taps = np.outer([0.25, 0.75, 0.75, 0.25], np.array([1, 2, 3, 2, 1]) / 3)
+    return float((np.multiply.outer(taps, np.eye(shape[-1]))).std())
+
+
 CASES: list[Case] = [
     _structured(ki.Zero, lambda shape: 0.0),
     _structured(ki.One, lambda shape: 0.0),
@@ -147,6 +165,14 @@ CASES: list[Case] = [
         **{"mean": 1.0, "stddev": 0.5, "low": -1.0, "high": 3.0},
     ),
     _alike(ki.TruncatedNormal, stats.truncnorm(5, 6), mean=0.0, stddev=1.0, low=5.0, high=6.0),
+    *(
+        _alike(
+            ki.TruncatedNormal,
+            stats.truncnorm(-k, k, scale=0.02 / math.sqrt(stats.truncnorm(-k, k).var())),
+            **{"stddev": 0.02, "low": -k, "high": k, "corrected": True},
+        )
+        for k in (2.0, 3.0)
+    ),
     *_by_fans(ki.VarianceScaling, lambda i, o: _two_sigma(1 / i)),
     *_by_fans(
         ki.VarianceScaling,
@@ -187,6 +213,15 @@ CASES: list[Case] = [
     *_by_fans(ki.KaimingNormal, lambda i, o: _normal(2 / i), a=0.5, nonlinearity="relu"),
     *_by_fans(ki.FanInUniform, lambda i, o: _uniform(i**-0.5)),
     *_by_fans(ki.FanInUniform, lambda i, o: _uniform(3 * i**-0.5), gain=3.0),
+    *_by_fans(ki.Siren, lambda i, o: _uniform((6 / i) ** 0.5 / 30)),
+    *_by_fans(ki.Siren, lambda i, o: _uniform(1 / i), first=True),
+    *_by_fans(ki.Siren, lambda i, o: _uniform((6 / i) ** 0.5 / 7), omega_0=7.0),
+    *_by_fans(ki.RandomWalk, lambda i, o: _normal(math.exp(1 / i) / i)),
+    *_by_fans(
+        ki.RandomWalk,
+        lambda i, o: _normal(2 * math.exp(2.4 / (i - 2.4)) / i),
+        nonlinearity="relu",
+    ),
     _structured(ki.Orthogonal, lambda s: _unit_vector(max(math.prod(s[:-1]), s[-1]))),
     _structured(ki.Orthogonal, lambda s: 1.5 * _unit_vector(400), gain=1.5),
     _structured(ki.Orthogonal, lambda s: 2 * _unit_vector(50), (3, 4, 50), gain=-2.0),
@@ -217,6 +252,36 @@ CASES: list[Case] = [
     ),
     _structured(ki.ForgetGateBias, lambda s: _two_values(1, 0.25), BIAS),
     _structured(ki.Chrono, lambda s: _chrono(99.0), BIAS, max_time=100.0),
+    # The radius that divides the entries is random: no law of an entry is known.
+    _structured(ki.EchoState, lambda s: math.nan, (300, 300), spectral_radius=0.9),
+    _structured(ki.StepBias, lambda s: _step(1e-3, 0.1), BIAS),
+    _structured(ki.StepBias, lambda s: _step(0.5, 3.0), BIAS, low=0.5, high=3.0),
+    _structured(ki.PriorBias, lambda s: 0.0, BIAS, probability=0.01),
+    _structured(
+        ki.PriorBias,
+        lambda s: float(np.log(_shares(s)).std()),
+        BIAS,
+        **{"probability": _shares, "activation": "softmax"},
+    ),
+    _alike(ki.Scaled, _uniform(0.02), initializer="keras_inits>uniform", factor=0.4),
+    _structured(
+        ki.Scaled,
+        lambda s: 0.25 * _unit_vector(400),
+        **{"initializer": "keras_inits>orthogonal", "factor": 0.25},
+    ),
+    _alike(ki.SmallInit, _normal(2 / (5 * 64)), width=64),
+    _alike(ki.WangInit, stats.norm(0, 2 / (12 * 8)), depth=12, width=64),
+    _structured(ki.Sparse, lambda s: 0.01 * 0.9**0.5),
+    _structured(ki.Sparse, lambda s: 2 * 0.66**0.5, sparsity=0.3372, stddev=2.0),
+    _structured(
+        ki.SparseInputs,
+        lambda s: 1.5 * 0.5**0.5,
+        **{"connections": lambda s: max(s[0] // 2, 1), "stddev": 1.5},
+    ),
+    _structured(ki.Bilinear, _tent_std, (4, 5, 6, 6)),
+    _structured(
+        ki.ICNR, lambda s: 0.05 / 3**0.5, (3, 3, 40, 80), initializer="keras_inits>uniform"
+    ),
     _structured(keras1.Zero, lambda shape: 0.0),
     _structured(keras1.One, lambda shape: 0.0),
     _structured(keras1.Identity, lambda s: _two_values(0.5, _eye(s)), (30, 30), scale=0.5),

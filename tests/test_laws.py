@@ -48,6 +48,9 @@ def test_spread_of_structured_entries(case: Case) -> None:
     std = case.std(case.shape)
     scheme = case.make(case.shape, 1)
     law = scheme.law(case.shape)
+    if math.isnan(std):  # the entries have no law in closed form, and the scheme claims none
+        assert law is None
+        return
     assert law.std == pytest.approx(std, rel=1e-6)
     x = to_numpy(scheme(case.shape)).ravel()
     if not case.random:

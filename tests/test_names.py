@@ -81,6 +81,8 @@ FROZEN = {
         LecunNormal LecunUniform Normal One Orthogonal RandomNormal RandomUniform TruncatedNormal
         Uniform VarianceScaling XavierNormal XavierUniform ZerO Zero DefaultStream Keras1Stream
         TorchStream
+        Bilinear EchoState ICNR PriorBias RandomWalk Scaled Siren SmallInit Sparse SparseInputs StepBias
+        WangInit
     """,
     "keras1": """
         GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunUniform Normal One Orthogonal

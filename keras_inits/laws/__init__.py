@@ -2,9 +2,9 @@
 
 from keras_inits.laws.discrete import Discrete, Entries, Point
 from keras_inits.laws.law import Law
-from keras_inits.laws.mixed import Mixture, mixture
+from keras_inits.laws.mixed import Mixture, Times, mixture
 from keras_inits.laws.scaled import Normal, Uniform
-from keras_inits.laws.special import LogUniform, SphereEntry
+from keras_inits.laws.special import LogUniform, SoftplusStep, SphereEntry
 from keras_inits.laws.truncated import TruncatedNormal
 
 __all__ = [
@@ -15,7 +15,9 @@ __all__ = [
     "Mixture",
     "Normal",
     "Point",
+    "SoftplusStep",
     "SphereEntry",
+    "Times",
     "TruncatedNormal",
     "Uniform",
     "mixture",

@@ -1,4 +1,4 @@
-"""Laws of an entry taken at random from entries that are not all alike."""
+"""Laws made of other laws: one of several at random, one times a factor."""
 
 from __future__ import annotations
 
@@ -79,3 +79,41 @@ def mixture(laws: Sequence[Law | None], shares: Sequence[float]) -> Law | None:
         return None
     mixed = Mixture(known, [share for _, share in used])
     return mixed.laws[0] if len(mixed.laws) == 1 else mixed
+
+
+class Times(Law):
+    """`factor` > 0 times an entry of another law."""
+
+    _fields = ("law", "factor")
+
+    def __init__(self, law: Law, factor: float) -> None:
+        self.law, self.factor = law, factor
+
+    @property
+    def mean(self) -> float:
+        return self.factor * self.law.mean
+
+    @property
+    def std(self) -> float:
+        return self.factor * self.law.std
+
+    @property
+    def continuous(self) -> bool:
+        return self.law.continuous
+
+    @property
+    def support(self) -> tuple[float, float]:
+        low, high = self.law.support
+        return self.factor * low, self.factor * high
+
+    def pdf(self, x: Any) -> np.ndarray:
+        return self.law.pdf(np.asarray(x, float) / self.factor) / self.factor
+
+    def cdf(self, x: Any) -> np.ndarray:
+        return self.law.cdf(np.asarray(x, float) / self.factor)
+
+    def quantile(self, p: Any) -> np.ndarray:
+        return self.factor * self.law.quantile(p)
+
+    def __str__(self) -> str:
+        return f"{self.factor:.6g} times {self.law}"

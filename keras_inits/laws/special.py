@@ -1,4 +1,4 @@
-"""Laws of single schemes: entries of orthogonal matrices, gate biases by time scale."""
+"""Laws of single schemes: entries of orthogonal matrices, gate and step biases by time scale."""
 
 from __future__ import annotations
 
@@ -136,3 +136,57 @@ class LogUniform(Law):
 
     def __str__(self) -> str:
         return f"{'' if self.sign > 0 else 'minus '}log U(1, {self.high:.6g})"
+
+
+class SoftplusStep(Law):
+    """log(exp(step) - 1), the inverse softplus, with log(step) ~ U(log low, log high).
+
+    >>> round(float(SoftplusStep(0.001, 0.1).quantile(1.0)), 4)
+    -2.2522
+    """
+
+    _fields = ("low", "high")
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+        self._width = math.log(high) - math.log(low)
+
+    def _moments(self) -> tuple[float, float]:
+        """Mean and standard deviation, by quadrature of the quantile function, which is smooth."""
+        nodes, weights = np.polynomial.legendre.leggauss(200)
+        x = self.quantile((nodes + 1) / 2)
+        mean = float(weights @ x) / 2
+        return mean, math.sqrt(float(weights @ (x - mean) ** 2) / 2)
+
+    @property
+    def mean(self) -> float:
+        return self._moments()[0]
+
+    @property
+    def std(self) -> float:
+        return self._moments()[1]
+
+    @property
+    def support(self) -> tuple[float, float]:
+        low, high = self.quantile([0.0, 1.0])
+        return float(low), float(high)
+
+    def pdf(self, x: Any) -> np.ndarray:
+        x = np.asarray(x, float)
+        low, high = self.support
+        inside = (x >= low) & (x <= high)
+        y = np.where(inside, x, low)
+        step = np.logaddexp(0.0, y)
+        return np.where(inside, -np.expm1(-step) / (step * self._width), 0.0)
+
+    def cdf(self, x: Any) -> np.ndarray:
+        step = np.logaddexp(0.0, np.asarray(x, float))
+        with np.errstate(divide="ignore"):  # far below the support the step is 0
+            return np.clip((np.log(step) - math.log(self.low)) / self._width, 0.0, 1.0)
+
+    def quantile(self, p: Any) -> np.ndarray:
+        step = np.exp(math.log(self.low) + np.asarray(p, float) * self._width)
+        return step + np.log(-np.expm1(-step))
+
+    def __str__(self) -> str:
+        return f"inverse softplus of steps log-uniform in [{self.low:.6g}, {self.high:.6g}]"

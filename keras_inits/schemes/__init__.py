@@ -8,13 +8,21 @@ from keras_inits.schemes import orthogonal
 from keras_inits.schemes import identity
 from keras_inits.schemes import data
 from keras_inits.schemes import recurrent
+from keras_inits.schemes import prior
+from keras_inits.schemes import depth
+from keras_inits.schemes import sparse
+from keras_inits.schemes import resampling
 
 __all__ = [
     "constant",
     "data",
+    "depth",
     "identity",
     "orthogonal",
+    "prior",
     "recurrent",
+    "resampling",
+    "sparse",
     "uniform_normal",
     "variance_scaling",
 ]

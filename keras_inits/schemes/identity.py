@@ -26,7 +26,7 @@ class Dirac(Scheme):
     With padding "same" and stride 1, output channel i of each group is its input channel i, as far
     as there are both. `groups` >= 1 is the layer's; it must divide the output channels. Kernels of
     rank 3 to 5, else ValueError at the call. With an even extent the centre is the tap that "same"
-    padding aligns with the input.
+    padding aligns with the input; a dilated kernel of even extent has none, and shifts its input.
 
     >>> float(keras.ops.sum(Dirac()((3, 3, 4, 8))))
     4.0

@@ -66,7 +66,7 @@ class DeltaOrthogonal(Scheme):
     The convolution (stride 1, padding "same") keeps the norm of its input, times `gain` (any finite
     number), at every position. For very deep convolutional networks without normalization. Kernels of rank 3 to 5
     with no more inputs than outputs; else ValueError at the call. With an even extent the centre is
-    the tap that "same" padding aligns with the input.
+    the tap that "same" padding aligns with the input; a dilated kernel has one with odd extents alone.
 
     >>> k = DeltaOrthogonal(seed=0)((3, 3, 2, 4))
     >>> round(float(keras.ops.sum(k**2)), 5)

@@ -174,7 +174,7 @@ def label(initializer: Any) -> str:
 
 def law_text(initializer: Any, shape: tuple[int, ...], geometry: Geometry | None = None) -> str:
     """The law of what `draw` gives: by the fans where they make it, else in figures."""
-    if isinstance(initializer, VarianceScaling):
+    if isinstance(initializer, VarianceScaling) and initializer.by_fan:
         fan = {"fan_avg": "mean fan", "fan_geo_avg": "geometric mean fan"}.get(initializer.mode)
         variance = f"{initializer.scale:.6g}/{fan or initializer.mode}"
         if initializer.distribution == "uniform":

@@ -1,5 +1,6 @@
 """Laws whose variance follows the fans: LeCun, Glorot/Xavier, He/Kaiming, PyTorch's default."""
 
+from keras_inits.schemes.variance_scaling.by_width import RandomWalk, Siren
 from keras_inits.schemes.variance_scaling.general import TRUNCATED_STDDEV, VarianceScaling
 from keras_inits.schemes.variance_scaling.named import (
     GlorotNormal,
@@ -28,6 +29,8 @@ __all__ = [
     "KaimingUniform",
     "LecunNormal",
     "LecunUniform",
+    "RandomWalk",
+    "Siren",
     "VarianceScaling",
     "XavierNormal",
     "XavierUniform",

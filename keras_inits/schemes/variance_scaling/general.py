@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 
@@ -54,6 +54,8 @@ class VarianceScaling(Scheme, keras.initializers.VarianceScaling):
 
     mode = "fan_in"
     distribution = "truncated_normal"
+    #: The variance is scale / fan; else `scale` is None, and `law` alone says the variance.
+    by_fan: ClassVar[bool] = True
     _fixed_fans: tuple[float, float] | None = None
 
     def __init__(

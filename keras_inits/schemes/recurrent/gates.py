@@ -5,42 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_inits import checks, laws
-from keras_inits.base import Scheme, check_seed
-from keras_inits.registry import get, register
+from keras_inits.base import Scheme, check_seed, draw_from, law_of
+from keras_inits.registry import initializer_of, register
 from keras_inits.streams import Stream
 from keras_inits.streams.default.quantile import log64
 from keras_inits.streams.stream import Index
-
-
-def draw_from(initializer: Any, shape: tuple[int, ...], dtype: str, stream: Stream) -> np.ndarray:
-    """Entries of any initializer as a NumPy array: a scheme's from `stream`, others' own draws.
-
-    An initializer of another library that has a seed in its config is given one from `stream`.
-    """
-    if isinstance(initializer, Scheme):
-        return initializer.draw(shape, stream, dtype)
-    config = initializer.get_config() if hasattr(initializer, "get_config") else {}
-    if "seed" in config:
-        seed = int(stream.integers((), 2**31 - 1))
-        initializer = type(initializer).from_config({**config, "seed": seed})
-    return np.asarray(keras.ops.convert_to_numpy(initializer(shape, dtype=dtype)))
-
-
-def _initializer(owner: str, identifier: Any) -> Any:
-    found = get(identifier)
-    if not callable(found):
-        raise checks.type_error(
-            owner, "initializer", "an initializer, a string or a config", identifier
-        )
-    return found
-
-
-def _law(initializer: Any, shape: tuple[int, ...]) -> laws.Law | None:
-    return initializer.law(shape) if isinstance(initializer, Scheme) else None
 
 
 def _four_gates(owner: str, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -71,7 +43,7 @@ class Gated(Scheme):
     min_rank = 1
 
     def __init__(self, initializer: Any, gates: int = 4, seed: Any = None) -> None:
-        self.initializer = _initializer("Gated", initializer)
+        self.initializer = initializer_of("Gated", initializer)
         self.gates = checks.integer("Gated", "gates", gates, low=1)
         self.seed = check_seed("Gated", seed)
 
@@ -85,7 +57,7 @@ class Gated(Scheme):
         return dims
 
     def law(self, shape: tuple[int, ...]) -> laws.Law | None:
-        return _law(self.initializer, self._block(shape))
+        return law_of(self.initializer, self._block(shape))
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
@@ -124,10 +96,10 @@ class ForgetGateBias(Scheme):
         self, value: Any = 1.0, initializer: Any = "keras_inits>zero", seed: Any = None
     ) -> None:
         if isinstance(value, (str, dict)) or callable(value):
-            self.value = _initializer("ForgetGateBias", value)
+            self.value = initializer_of("ForgetGateBias", value)
         else:
             self.value = checks.number("ForgetGateBias", "value", value)
-        self.initializer = _initializer("ForgetGateBias", initializer)
+        self.initializer = initializer_of("ForgetGateBias", initializer)
         self.seed = check_seed("ForgetGateBias", seed)
 
     def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
@@ -135,8 +107,8 @@ class ForgetGateBias(Scheme):
 
     def law(self, shape: tuple[int, ...]) -> laws.Law | None:
         forget = self.value
-        known = _law(forget, (shape[0] // 4,)) if callable(forget) else laws.Point(forget)
-        return laws.mixture([known, _law(self.initializer, shape)], [1, 3])
+        known = law_of(forget, (shape[0] // 4,)) if callable(forget) else laws.Point(forget)
+        return laws.mixture([known, law_of(self.initializer, shape)], [1, 3])
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None

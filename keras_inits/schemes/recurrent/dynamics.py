@@ -1,0 +1,104 @@
+"""Laws by what a recurrence does over time: echo states, steps of state-space layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_inits import checks, laws
+from keras_inits.base import Scheme, check_seed
+from keras_inits.registry import register
+from keras_inits.streams import Stream
+from keras_inits.streams.stream import Index
+
+# Up to here a dense solve of all eigenvalues takes no longer than an iteration.
+_DENSE = 256
+
+
+@register(law="U(-1/2, 1/2) scaled to a spectral radius", source="Jaeger 2001", family="recurrent")
+class EchoState(Scheme):
+    """A reservoir's recurrent kernel: entries of U(-1/2, 1/2), then scaled to `spectral_radius`.
+
+    The largest modulus of an eigenvalue, a number > 0, sets how long an echo state network remembers;
+    below 1 (0.9, say) old inputs fade. The kernel is not trained. Exact to 1e-5. Square matrices
+    only, else ValueError at the call.
+
+    >>> k = EchoState(0.9, seed=0)((50, 50))
+    >>> round(float(max(abs(np.linalg.eigvals(keras.ops.convert_to_numpy(k))))), 4)
+    0.9
+
+    Source: Jaeger 2001, The "echo state" approach to analysing and training recurrent neural
+    networks, GMD report 148.
+    """
+
+    min_rank = max_rank = 2
+
+    def __init__(self, spectral_radius: float, seed: Any = None) -> None:
+        self.spectral_radius = checks.number(
+            "EchoState", "spectral_radius", spectral_radius, above=0
+        )
+        self.seed = check_seed("EchoState", seed)
+
+    def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        dims = super().check_shape(shape)
+        if 0 not in dims and dims[0] != dims[1]:
+            raise checks.value_error("EchoState", "shape", "a square matrix", dims)
+        return dims
+
+    def values(
+        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
+    ) -> np.ndarray:
+        kernel = stream.uniform(shape, -0.5, 0.5, dtype).astype("float64")
+        start = stream.child("start").uniform(shape[:1], 0.5, 1.0, "float64")
+        radius = _spectral_radius(kernel, start)
+        if not radius > 0:
+            raise checks.value_error("EchoState", "the drawn matrix", "not nilpotent", kernel)
+        return (kernel * (self.spectral_radius / radius)).astype(dtype)
+
+
+def _spectral_radius(matrix: np.ndarray, start: np.ndarray) -> float:
+    """The largest modulus of an eigenvalue, from a few of them where the matrix is large."""
+    if len(matrix) > _DENSE:
+        from scipy.sparse.linalg import ArpackNoConvergence, eigs
+
+        try:
+            found = eigs(
+                matrix, k=4, ncv=80, v0=start, tol=1e-8, maxiter=2000, return_eigenvectors=False
+            )
+            return float(np.abs(found).max())
+        except ArpackNoConvergence:
+            pass
+    return float(np.abs(np.linalg.eigvals(matrix)).max())
+
+
+@register(
+    law="inverse softplus of a step whose logarithm is uniform",
+    source="Gu & Dao 2023, arXiv 2312.00752",
+    family="recurrent",
+)
+class StepBias(Scheme):
+    """The bias before a softplus that gives steps from `low` to `high`, log-uniform: Mamba's.
+
+    step + log(1 - exp(-step)), log(step) ~ U(log low, log high). State-space layers with input-
+    dependent steps so start with time scales from 1/high to 1/low. 0 < `low` < `high`; Mamba's
+    defaults are 0.001 and 0.1 (its floor of 0.0001 cuts nothing there). ValueError at the call for
+    a rank other than 1.
+
+    >>> b = StepBias(seed=0)((1000,))
+    >>> bool(keras.ops.all(keras.ops.softplus(b) < 0.1001))
+    True
+
+    Source: Gu & Dao 2023 (arXiv 2312.00752); the authors' `mamba_simple.py`.
+    """
+
+    min_rank = max_rank = 1
+
+    def __init__(self, low: float = 1e-3, high: float = 0.1, seed: Any = None) -> None:
+        self.low = checks.number("StepBias", "low", low, above=0)
+        self.high = checks.number("StepBias", "high", high, above=self.low)
+        self.seed = check_seed("StepBias", seed)
+
+    def law(self, shape: tuple[int, ...]) -> laws.Law:
+        return laws.SoftplusStep(self.low, self.high)
