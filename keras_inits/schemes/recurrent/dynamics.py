@@ -22,7 +22,8 @@ class EchoState(Scheme):
     """A reservoir's recurrent kernel: entries of U(-1/2, 1/2), then scaled to `spectral_radius`.
 
     The largest modulus of an eigenvalue, a number > 0, sets how long an echo state network remembers;
-    below 1 (0.9, say) old inputs fade. The kernel is not trained. Exact to 1e-5. Square matrices
+    below 1 (0.9, say) old inputs fade. The kernel is not trained. Exact to 1e-5; its eigenvalues
+    are LAPACK's, so another machine may round the last bit of an entry otherwise. Square matrices
     only, else ValueError at the call.
 
     >>> k = EchoState(0.9, seed=0)((50, 50))
