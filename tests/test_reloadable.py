@@ -225,3 +225,35 @@ def test_a_fault_in_nested_sequentials_is_told_once_and_soon() -> None:
     assert problem.path.endswith("/kernel_initializer")
     (problem,) = check_reloadable(_model(_model(OwnLayer(object(), name="o")))).problems
     assert problem.path.endswith("/o")
+
+
+class Forgetful(keras.optimizers.SGD):
+    def __init__(self, learning_rate=0.1, extra=1.0, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.extra = extra
+
+
+OPTIMIZERS = {
+    "adam": lambda: keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.1, 5)),
+    "momentum": lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+    "adamw": lambda: keras.optimizers.AdamW(1e-3),
+    "adafactor": keras.optimizers.Adafactor,
+    "rmsprop": lambda: keras.optimizers.RMSprop(centered=True),
+    "average": lambda: keras.optimizers.Adam(use_ema=True, gradient_accumulation_steps=2),
+    "scaled": lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()),
+    "of one's own": lambda: Forgetful(extra=1.0),
+    "that forgets": lambda: Forgetful(extra=3.0),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_training_changes_nothing_of_what_an_optimizer_saves(name):
+    keras.saving.register_keras_serializable("reloadable_tests")(Forgetful)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile(OPTIMIZERS[name](), "mse")
+    model.train_on_batch(np.ones((4, 3), "float32"), np.ones((4, 1), "float32"))
+    problems = [problem.reason for problem in ki.check_reloadable(model).problems]
+    if name == "that forgets":
+        assert problems == ["it comes back different: extra=3.0 becomes 1.0"]
+    else:
+        assert problems == []

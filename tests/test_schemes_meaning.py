@@ -302,6 +302,7 @@ def test_echo_state_has_its_radius(n: int, radius: float) -> None:
     assert np.unique(kernel).size > 0.9 * n * n
 
 
+@pytest.mark.large
 @pytest.mark.slow
 @pytest.mark.once
 def test_echo_state_of_2048() -> None:

@@ -6,9 +6,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import keras
+
 from keras_inits.configs import outermost
+from keras_inits.host import is_keras
 from keras_inits.models.saving.copies import NotSavedError, first_line, from_config
-from keras_inits.models.saving.differences import object_differences
+from keras_inits.models.saving.differences import config_differences, object_differences
 from keras_inits.models.saving.trees import different
 
 
@@ -24,10 +27,10 @@ def compiled_faults(model: Any) -> Iterator[tuple[str, str, str]]:
             inner = node["config"]
             name = inner if isinstance(inner, str) else node["class_name"]
             given = getattr(model, argument, None) if argument in ("optimizer", "loss") else None
-            yield argument, name, _node_fault(node, given)
+            yield argument, name, _node_fault(node, given, model)
 
 
-def _node_fault(node: dict[str, Any], given: Any) -> str:
+def _node_fault(node: dict[str, Any], given: Any, model: Any) -> str:
     """Why an object would not come back from its config, or different from the one given."""
     try:
         back = from_config(json.loads(json.dumps(node)))
@@ -35,6 +38,11 @@ def _node_fault(node: dict[str, Any], given: Any) -> str:
         return str(error)
     except Exception as error:
         return f"its config is not JSON: {first_line(error)}"
+    if isinstance(back, keras.optimizers.Optimizer) and type(given) is type(back):
+        if is_keras(type(given)):  # its config is complete, and what training made is in the file
+            return different(found) if (found := config_differences(given, back)) else ""
+        if given.built:
+            back.build(model.trainable_variables)
     # Keras may have wrapped what the model was given: only a like object can be compared.
     changes = object_differences(given, back) if type(given) is type(back) else []
     return different(changes) if changes else ""
