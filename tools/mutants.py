@@ -50,7 +50,7 @@ MUTANTS = [
     ("schemes/identity.py", "/ math.sqrt(order)", "/ order", f"{STRUCTURED} -k zero"),
     ("schemes/identity.py", "(extent - 1) // 2", "extent // 2", f"{STRUCTURED} -k dirac"),
     ("schemes/orthogonal.py", "share = 1 / max(math.prod(shape[:-2]), 1)", "share = 1 / max(math.prod(shape[:-1]), 1)", "test_laws.py -k spread"),
-    ("schemes/recurrent.py", "[1, 1, 2]", "[1, 1, 1]", "test_laws.py -k spread"),
+    ("schemes/recurrent/gates.py", "[1, 1, 2]", "[1, 1, 1]", "test_laws.py -k spread"),
     (PYTORCH, "float(self.gain) * float(self.gain)", "float(self.gain)", "test_fans_gains.py -k scale_is"),
     (PYTORCH, "torch_gain(self.nonlinearity, self.a) ** 2", "torch_gain(self.nonlinearity, self.a)", "test_fans_gains.py -k scale_is"),
     ("laws/truncated.py", "(y - mean) ** 2", "y ** 2", "test_law_objects.py -k truncated"),
