@@ -19,7 +19,15 @@ from keras_inits.streams.placement import place
 from keras_inits.streams.seeds import as_stream, check_seed
 from keras_inits.streams.stream import Index
 
-__all__ = ["Scheme", "check_seed", "draw_from", "law_of", "signature_names"]
+__all__ = [
+    "Scheme",
+    "called",
+    "check_seed",
+    "draw_from",
+    "law_of",
+    "reseeded",
+    "signature_names",
+]
 
 
 def signature_names(cls: type) -> tuple[str, ...]:
@@ -197,11 +205,29 @@ def draw_from(initializer: Any, shape: tuple[int, ...], dtype: str, stream: Stre
     """
     if isinstance(initializer, Scheme):
         return initializer.draw(shape, stream, dtype)
+    seeded = reseeded(initializer, stream)
+    return called(initializer if seeded is None else seeded, shape, dtype)
+
+
+def reseeded(initializer: Any, stream: Stream) -> Any | None:
+    """Another library's initializer with a seed from `stream`; None where its config has no seed."""
     config = initializer.get_config() if hasattr(initializer, "get_config") else {}
-    if "seed" in config:
-        seed = int(stream.integers((), 2**31 - 1))
-        initializer = type(initializer).from_config({**config, "seed": seed})
-    return np.asarray(keras.ops.convert_to_numpy(initializer(shape, dtype=dtype)))
+    if not (isinstance(config, dict) and "seed" in config):
+        return None
+    if not hasattr(type(initializer), "from_config"):
+        return None
+    seed = int(stream.integers((), 2**31 - 1))
+    return type(initializer).from_config({**config, "seed": seed})
+
+
+def called(initializer: Any, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """What another library's initializer gives, of the shape that was asked for and no complex values."""
+    values = np.asarray(keras.ops.convert_to_numpy(initializer(shape, dtype=dtype)))
+    if values.shape != shape:
+        raise ValueError(f"the initializer gave values of shape {values.shape}")
+    if np.iscomplexobj(values) and not dtype.startswith("complex"):
+        raise ValueError(f"the initializer gave values of dtype {values.dtype} for {dtype}")
+    return values
 
 
 def law_of(initializer: Any, shape: tuple[int, ...]) -> Law | None:

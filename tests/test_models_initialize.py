@@ -15,6 +15,7 @@ from keras_inits.legacy.keras1 import schemes as keras1
 from keras_inits.models.initialize import initialize
 from keras_inits.models.variables.walk import walk
 from keras_inits.schemes.constant import Constant
+from keras_inits.schemes.depth import Scaled
 from keras_inits.schemes.recurrent import ForgetGateBias
 from keras_inits.schemes.uniform_normal import Normal
 from keras_inits.schemes.variance_scaling import GlorotUniform, HeNormal, VarianceScaling
@@ -627,6 +628,7 @@ class Stops(keras.initializers.Initializer):
             ValueError,
             "dense/bias of shape .* gave values of dtype complex128 for float32",
         ),
+        (Scaled(Complex(), 2.0), ValueError, "gave values of dtype complex128 for float32"),
         (Stops(), StopIteration, "out of numbers"),
     ],
 )

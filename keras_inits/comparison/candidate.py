@@ -50,9 +50,7 @@ def candidates(names: Iterable[str] = DEFAULT) -> list[Candidate]:
     chosen = {}
     for name in names:
         if name not in known:
-            nearest = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
-            hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
-            raise ValueError(f"unknown scheme {name!r}{hint} (`keras-inits list` shows all)")
+            raise ValueError(unknown(name, known))
         candidate = chosen[known[name].name] = known[name]
         try:
             for layer, shape in enumerate([(64, 32), (32, 64), (64, 10)]):
@@ -62,6 +60,13 @@ def candidates(names: Iterable[str] = DEFAULT) -> list[Candidate]:
     if not chosen:
         raise ValueError("no scheme named")
     return list(chosen.values())
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """What is said of a name that is none of the known ones."""
+    nearest = difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.5)
+    hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
+    return f"unknown scheme {name!r}{hint} (`keras-inits list` shows all)"
 
 
 def without_arguments() -> dict[str, type[Scheme]]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from keras_inits import backend
 from keras_inits.checks import integer
-from keras_inits.comparison.candidate import without_arguments
+from keras_inits.comparison.candidate import unknown, without_arguments
 from keras_inits.comparison.datasets import Dataset, split_rows
 from keras_inits.comparison.defaults import EPOCHS
 from keras_inits.comparison.result import Comparison, Row
@@ -112,45 +111,37 @@ def _seeds(seeds: Any) -> list[int]:
 def _chosen(schemes: Any) -> dict[str, Any]:
     if isinstance(schemes, str) or not isinstance(schemes, Iterable):
         raise TypeError(f"{_OWNER}: schemes must be a list or a dict, got {schemes!r}")
-    if not isinstance(schemes, Mapping):
-        schemes = {s if isinstance(s, str) else type(s).__name__: s for s in _distinct(schemes)}
-    found = {}
-    for name, scheme in schemes.items():
-        if isinstance(scheme, str):
-            scheme = _by_name(scheme)
-        if not isinstance(scheme, keras.initializers.Initializer):
-            expected = "a scheme's name or a keras.initializers.Initializer"
-            raise TypeError(f"{_OWNER}: schemes must hold {expected}, got {scheme!r}")
-        found[str(name)] = scheme
-    if not found:
+    if isinstance(schemes, Mapping):
+        named = [(str(name), scheme) for name, scheme in schemes.items()]
+    else:
+        named = [(s if isinstance(s, str) else type(s).__name__, s) for s in schemes]
+    names = [name for name, _ in named]
+    if not names:
         raise ValueError(f"{_OWNER}: schemes must hold one scheme or more, got none")
-    return found
-
-
-def _distinct(schemes: Iterable[Any]) -> Sequence[Any]:
-    found = list(schemes)
-    names = [s if isinstance(s, str) else type(s).__name__ for s in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(
             f"{_OWNER}: schemes holds {', '.join(twice)} more than once; a dict names each"
         )
-    return found
+    return {name: _initializer(scheme) for name, scheme in named}
 
 
-def _by_name(name: str) -> Any:
-    known = without_arguments()
-    if name not in known:
-        nearest = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
-        hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
-        raise ValueError(f"{_OWNER}: unknown scheme {name!r}{hint} (`keras-inits list` shows all)")
-    return known[name]()
+def _initializer(scheme: Any) -> keras.initializers.Initializer:
+    if isinstance(scheme, str):
+        known = without_arguments()
+        if scheme not in known:
+            raise ValueError(f"{_OWNER}: {unknown(scheme, known)}")
+        return known[scheme]()
+    if not isinstance(scheme, keras.initializers.Initializer):
+        expected = "a scheme's name or a keras.initializers.Initializer"
+        raise TypeError(f"{_OWNER}: schemes must hold {expected}, got {scheme!r}")
+    return scheme
 
 
 def _dataset(data: Any) -> Dataset:
     if isinstance(data, Dataset):
         return data
-    if not isinstance(data, tuple | list) or len(data) not in (2, 4):
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 4):
         raise TypeError(f"{_OWNER}: data must be (x, y) or (x, y, x_val, y_val), got {type(data)}")
     arrays = [np.asarray(array) for array in data]
     for x, y in zip(arrays[::2], arrays[1::2], strict=True):

@@ -73,14 +73,8 @@ class Trainer:
         self.network, self.data = network, data
         self.batch = min(batch, len(data.x_train))
         if not network.compiled:
-            network.compile(
-                keras.optimizers.Adam(LEARNING_RATE),
-                keras.losses.SparseCategoricalCrossentropy(
-                    from_logits=not is_probability(self._outputs()[:_ROWS])
-                ),
-                # Compiling with XLA takes TensorFlow longer than the training that it speeds up.
-                jit_compile=backend.name() == "jax",
-            )
+            logits = not is_probability(self._outputs()[:_ROWS])
+            _compile(network, keras.losses.SparseCategoricalCrossentropy(from_logits=logits))
         optimizer: Any = network.optimizer
         optimizer.build(network.trainable_variables)
         self._fresh = [(v, keras.ops.convert_to_numpy(v).copy()) for v in optimizer.variables]
@@ -142,12 +136,11 @@ def train_together(
     together = keras.Sequential([keras.Input((count, *data.x_train.shape[1:])), *layers])
     for layer, kernels in zip(layers, zip(*starts, strict=True), strict=True):
         layer.kernel.assign(np.stack(kernels))
-    together.compile(
-        keras.optimizers.Adam(LEARNING_RATE),
+    _compile(
+        together,
         lambda y, logits: keras.ops.sum(
             keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True), axis=-1
         ),
-        jit_compile=backend.name() == "jax",
     )
     x, y, size = data.x_train, data.y_train, min(BATCH, len(data.x_train))
 
@@ -170,6 +163,11 @@ def train_together(
     trained = [[keras.ops.convert_to_numpy(w) for w in layer.weights] for layer in layers]
     weights = [[w[i] for pair in trained for w in pair] for i in range(count)]
     return [list(curve) for curve in zip(*history, strict=True)], weights
+
+
+def _compile(network: keras.Model, loss: Any) -> None:
+    # Compiling with XLA takes TensorFlow longer than the training that it speeds up.
+    network.compile(keras.optimizers.Adam(LEARNING_RATE), loss, jit_compile=backend.name() == "jax")
 
 
 def _in_parts(predict: Callable[[np.ndarray], Any], x: np.ndarray) -> np.ndarray:

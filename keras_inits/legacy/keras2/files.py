@@ -15,11 +15,11 @@ import keras
 
 from keras_inits import checks
 from keras_inits.configs import DEEPEST, is_too_deep, nodes, registered
-from keras_inits.legacy.biases import warn_of_biases
 from keras_inits.legacy.keras2.initializers import era_of
 from keras_inits.legacy.keras2.layers import class_of, upgrade_model
 from keras_inits.legacy.keras2.mending.graph import FUNCTIONS, new_name, new_names
 from keras_inits.legacy.keras2.mending.lambdas import with_functions
+from keras_inits.legacy.keras2.reading.biases import warn_of_biases
 from keras_inits.legacy.keras2.reading.source import OWNER, Source, read, readable
 from keras_inits.legacy.keras2.reading.weights import load_weights
 

@@ -38,11 +38,14 @@ def _node_fault(node: dict[str, Any], given: Any, model: Any) -> str:
         return str(error)
     except Exception as error:
         return f"its config is not JSON: {first_line(error)}"
-    if isinstance(back, keras.optimizers.Optimizer) and type(given) is type(back):
-        if is_keras(type(given)):  # its config is complete, and what training made is in the file
-            return different(found) if (found := config_differences(given, back)) else ""
-        if given.built:
-            back.build(model.trainable_variables)
     # Keras may have wrapped what the model was given: only a like object can be compared.
-    changes = object_differences(given, back) if type(given) is type(back) else []
+    if type(given) is not type(back):
+        return ""
+    if isinstance(back, keras.optimizers.Optimizer) and is_keras(type(back)):
+        # Its config is complete, and what training made is in the file.
+        changes = config_differences(given, back)
+    else:
+        if isinstance(back, keras.optimizers.Optimizer) and given.built:
+            back.build(model.trainable_variables)
+        changes = object_differences(given, back)
     return different(changes) if changes else ""

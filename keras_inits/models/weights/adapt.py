@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.base import Scheme
+from keras_inits.base import Scheme, called, reseeded
 from keras_inits.host import is_keras
 from keras_inits.laws import Law
 from keras_inits.models.weights.geometry import Geometry
@@ -140,28 +140,15 @@ def law_of(
 
 
 def _draw_foreign(initializer: Any, shape: tuple[int, ...], dtype: str, stream: Stream) -> Draw:
-    config = initializer.get_config() if hasattr(initializer, "get_config") else {}
-    problem = ""
-    if isinstance(config, dict) and "seed" in config and hasattr(type(initializer), "from_config"):
-        seed = int(stream.integers((), 2**31 - 1))
-        initializer = type(initializer).from_config({**config, "seed": seed})
-        values = _call(initializer, shape, dtype)
-    else:
-        values, again = [_call(initializer, shape, dtype) for _ in range(2)]
-        if not np.array_equal(values, again, equal_nan=True):
-            problem = "its initializer takes no seed: other values at every run"
-        elif np.unique(values).size > 1 and not is_keras(initializer):
-            problem = "its initializer takes no seed: the same values at every run"
-    return Draw(values, problem)
-
-
-def _call(initializer: Any, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    values = np.asarray(keras.ops.convert_to_numpy(initializer(shape, dtype=dtype)))
-    if values.shape != shape:
-        raise ValueError(f"the initializer gave values of shape {values.shape}")
-    if np.iscomplexobj(values) and not dtype.startswith("complex"):
-        raise ValueError(f"the initializer gave values of dtype {values.dtype} for {dtype}")
-    return values
+    seeded = reseeded(initializer, stream)
+    if seeded is not None:
+        return Draw(called(seeded, shape, dtype))
+    values, again = [called(initializer, shape, dtype) for _ in range(2)]
+    if not np.array_equal(values, again, equal_nan=True):
+        return Draw(values, "its initializer takes no seed: other values at every run")
+    if np.unique(values).size > 1 and not is_keras(initializer):
+        return Draw(values, "its initializer takes no seed: the same values at every run")
+    return Draw(values)
 
 
 def label(initializer: Any) -> str:

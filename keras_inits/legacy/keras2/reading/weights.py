@@ -35,7 +35,7 @@ def load_weights(model: keras.Model, config: dict[str, Any], file: Any, backend:
     for name, (layer, node) in _matched(layers, groups):
         choices = [order(layer, node) for order in orders]
         values |= _assigned(name, choices, groups[name])
-    for layer in _all_layers(model):
+    for layer in all_layers(model):
         _rearranged(layer, values, flipped=backend == "theano")
     for variable, value in values.values():
         if tuple(variable.shape) != value.shape:
@@ -44,7 +44,7 @@ def load_weights(model: keras.Model, config: dict[str, Any], file: Any, backend:
             )
     for variable, value in values.values():
         variable.assign(value)
-    for layer in _all_layers(model):
+    for layer in all_layers(model):
         if hasattr(layer, "finalize_state") and layer.weights:
             layer.finalize_state()  # what Normalization computes from its weights
 
@@ -203,7 +203,7 @@ def _from_cudnn(arrays: list[np.ndarray], cell: Any) -> list[np.ndarray]:
     ]
 
 
-def _all_layers(layer: keras.Layer, seen: set[int] | None = None) -> Iterator[keras.Layer]:
+def all_layers(layer: keras.Layer, seen: set[int] | None = None) -> Iterator[keras.Layer]:
     """A layer and all within it, each once."""
     seen = set() if seen is None else seen
     if id(layer) in seen:
@@ -214,4 +214,4 @@ def _all_layers(layer: keras.Layer, seen: set[int] | None = None) -> Iterator[ke
     both = [getattr(layer, name, None) for name in ("forward_layer", "backward_layer")]
     for child in (*inside, *both):
         if isinstance(child, keras.Layer):
-            yield from _all_layers(child, seen)
+            yield from all_layers(child, seen)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 
 import keras
 
 from keras_inits import backend
+from keras_inits.legacy.keras2.reading.weights import all_layers
 
 
 def warn_of_biases(owner: str, model: keras.Model) -> None:
@@ -20,7 +20,7 @@ def warn_of_biases(owner: str, model: keras.Model) -> None:
         return
     names = [
         layer.name
-        for layer in _layers(model)
+        for layer in all_layers(model)
         if getattr(layer, "data_format", None) == "channels_first"
         and getattr(layer, "bias", None) is not None
         and _last_axis(layer) == layer.bias.shape[-1]
@@ -32,12 +32,6 @@ def warn_of_biases(owner: str, model: keras.Model) -> None:
             "did; KERAS_BACKEND=torch or jax runs it right",
             stacklevel=3,
         )
-
-
-def _layers(model: keras.Layer) -> Iterator[keras.Layer]:
-    for layer in getattr(model, "layers", ()):
-        yield layer
-        yield from _layers(layer)
 
 
 def _last_axis(layer: keras.Layer) -> int | None:
