@@ -56,6 +56,7 @@ if typing.TYPE_CHECKING:
     from keras_inits.comparison.compare import compare
     from keras_inits.legacy.keras2.files import legacy_load_model
     from keras_inits.legacy.scope import legacy_scope
+    from keras_inits.models.adapters.lora import lora_init
     from keras_inits.models.choice.presets import register_preset
     from keras_inits.models.data_dependent import data_dependent
     from keras_inits.models.initialize import initialize
@@ -84,6 +85,7 @@ _LATER = {
     "inspect": "models.inspect",
     "legacy_load_model": "legacy.keras2.files",
     "legacy_scope": "legacy.scope",
+    "lora_init": "models.adapters.lora",
     "lsuv": "models.lsuv",
     "recommend": "models.recommend",
     "register_geometry": "models.weights.geometry",
@@ -156,6 +158,7 @@ __all__ = [  # noqa: RUF022 - plain order: ruff takes ICNR for a constant
     "laws",
     "legacy_load_model",
     "legacy_scope",
+    "lora_init",
     "lsuv",
     "names",
     "recommend",

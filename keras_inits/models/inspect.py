@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import keras
 
 from keras_inits import backend, checks
-from keras_inits.models.flow.batch import batch_of, shapes
+from keras_inits.models.flow.batch import batch_of, failure
 from keras_inits.models.flow.guards import saved
 from keras_inits.models.flow.record import Recorded, record
 from keras_inits.models.signal import figures
@@ -226,11 +225,7 @@ def _recorded(owner: str, model: Any, x: Any, run: Any) -> Recorded:
     except Exception as error:
         if str(error).startswith(f"{owner}: "):
             raise
-        text = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:300]
-        raise ValueError(
-            f"{owner}: model {model.name!r} fails on x of shape {shapes(x)}: "
-            f"{type(error).__name__}: {text}"
-        ) from error
+        raise failure(owner, model, x, error) from error
 
 
 def _states(model: Any, slots: list[Slot]) -> list[Any]:

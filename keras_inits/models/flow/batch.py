@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +34,15 @@ def shapes(x: Any) -> str:
     """The shapes in `x`, in its own structure, as text."""
     found = [tuple(leaf.shape) for leaf in keras.tree.flatten(x)]
     return str(keras.tree.pack_sequence_as(x, [str(shape) for shape in found])).replace("'", "")
+
+
+def failure(owner: str, model: keras.Model, x: Any, error: Exception) -> ValueError:
+    """What to raise where the model's own call raised."""
+    text = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:300]
+    return ValueError(
+        f"{owner}: model {model.name!r} fails on x of shape {shapes(x)}: "
+        f"{type(error).__name__}: {text}"
+    )
 
 
 def _inputs(owner: str, x: Any) -> Any:

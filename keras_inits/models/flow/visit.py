@@ -7,7 +7,6 @@ times the network before each. It works on any model, since nothing but `layer.c
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,7 +16,7 @@ from typing import Any
 import keras
 
 from keras_inits import backend
-from keras_inits.models.flow.batch import shapes
+from keras_inits.models.flow.batch import failure
 from keras_inits.models.flow.guards import assign_in_call, saved, shadow
 from keras_inits.models.flow.guess import multiplies_its_input
 from keras_inits.models.flow.visitor import Planned, Run, Visited, Visitor, Visits, bar
@@ -118,11 +117,7 @@ class _Run:
             try:
                 model(x, training=False)
             except Exception as error:
-                text = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:300]
-                raise ValueError(
-                    f"{self.owner}: model {model.name!r} fails on x of shape {shapes(x)}: "
-                    f"{type(error).__name__}: {text}"
-                ) from error
+                raise failure(self.owner, model, x, error) from error
         return self._finished(model.variables)
 
     def leave(self, path: str, layer: Any, reason: str, deliberate: bool = False) -> None:
