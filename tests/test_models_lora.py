@@ -210,7 +210,9 @@ def test_corda_keeps_the_outputs_best_approximation():
 
 
 # Keras has int4 since 3.11.
-@pytest.mark.parametrize("mode", ["int8", "int4"] if hasattr(keras.quantizers, "pack_int4") else ["int8"])
+@pytest.mark.parametrize(
+    "mode", ["int8", "int4"] if hasattr(keras.quantizers, "pack_int4") else ["int8"]
+)
 def test_quantized_kernels_take_what_adds_nothing(mode):
     for method, fits in (("gaussian", True), ("eva", True), ("pissa", False), ("olora", False)):
         model = keras.Sequential([keras.Input((16,)), L.Dense(8)])
