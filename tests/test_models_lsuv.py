@@ -74,6 +74,30 @@ def test_fifty_layers_are_within_the_tolerance_each():
     assert all(row.iterations <= 1 for row in report.rows)
 
 
+@pytest.mark.parametrize("tolerance", [0.001, 0.02, 0.3])
+def test_the_variance_as_the_criterion(tolerance):
+    """Layer after layer is scaled where its variance, not its deviation, is off by more."""
+    counts = {}
+    for criterion in ("std", "variance"):
+        model, x = plain(12), batch(12, samples=256)
+        report = lsuv(
+            model,
+            x,
+            tolerance=tolerance,
+            criterion=criterion,
+            target_std=2.0,
+            seed=1,
+            progress=False,
+        )
+        power = {"std": 1, "variance": 2}[criterion]
+        for row in report.rows:
+            assert abs((row.std_after / 2) ** power - 1) <= tolerance
+            assert row.iterations == (abs((row.std_before / 2) ** power - 1) > tolerance)
+        counts[criterion] = sum(row.iterations for row in report.rows)
+    assert counts["std"] <= counts["variance"]
+    assert tolerance != 0.3 or counts["std"] < counts["variance"]
+
+
 def slow_lsuv(model, x, target, tolerance, most, seed):
     """The algorithm as it is written: the network up to the layer for every measurement."""
     for layer in model.layers:

@@ -83,6 +83,7 @@ def test_bad_data(function, name):
         ({"tolerance": float("nan")}, ValueError, r"lsuv: tolerance"),
         ({"max_iterations": 0}, ValueError, r"lsuv: max_iterations must be an integer >= 1"),
         ({"max_iterations": 2.5}, TypeError, r"lsuv: max_iterations"),
+        ({"criterion": "var"}, ValueError, r"lsuv: criterion must be one of 'std', 'variance'"),
         ({"seed": -1}, ValueError, r"lsuv: seed"),
         ({"progress": 1}, TypeError, r"lsuv: progress must be True or False"),
     ],

@@ -311,10 +311,30 @@ def test_gpt2_scales_what_writes_to_the_residual_stream():
             assert row.measured_std == pytest.approx(row.expected_std, rel=0.1), row.path
 
 
+def test_irnn_keeps_its_state_and_leaves_other_layers_alone():
+    """Without input a state h >= 0 stays as it is, for good."""
+    model = keras.Sequential(
+        [
+            keras.Input((30, 3)),
+            L.SimpleRNN(16, activation="relu", bias_initializer="ones", return_sequences=True),
+            L.RNN(L.SimpleRNNCell(16, activation="relu")),
+            L.Dense(2, kernel_initializer="he_normal"),
+        ]
+    )
+    found = rows(initialize(model, "irnn", seed=0))
+    rnn = model.layers[0]
+    assert found["simple_rnn/simple_rnn_cell/kernel"].expected_std == 0.001
+    assert found["rnn/simple_rnn_cell/kernel"].expected_std == 0.001
+    assert found["dense/kernel"].source == "its own initializer"
+    state = np.abs(np.random.default_rng(0).normal(size=(2, 16))).astype("float32")
+    y = to_numpy(rnn(np.zeros((2, 30, 3), "float32"), initial_state=state))
+    np.testing.assert_array_equal(y, np.repeat(state[:, None], 30, axis=1))
+
+
 def test_unknown_preset():
     model = keras.Sequential([keras.Input((2,)), L.Dense(2)])
     with pytest.raises(
-        ValueError, match="one of 'keras', 'keras1', 'torch', 'flax', 'gpt2', got 'jax'"
+        ValueError, match="one of 'keras', 'keras1', 'torch', 'flax', 'gpt2', 'irnn', got 'jax'"
     ):
         initialize(model, "jax")
 

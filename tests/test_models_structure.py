@@ -13,7 +13,8 @@ from keras_inits.models.variables.walk import walk
 from keras_inits.models.weights.geometry import Geometry, register_geometry
 from keras_inits.models.weights.layers import geometry_of
 from keras_inits.schemes.orthogonal import Orthogonal
-from keras_inits.schemes.recurrent import Gated
+from keras_inits.schemes.recurrent import ForgetGateBias, Gated
+from keras_inits.schemes.resampling import ICNR
 from keras_inits.schemes.variance_scaling import VarianceScaling
 
 BACKEND = keras.backend.backend()
@@ -381,3 +382,35 @@ def test_bad_geometries():
         register_geometry("Dense", "kernel", lambda layer, shape: None)
     with pytest.raises(TypeError, match="function must be a function"):
         register_geometry(Mixer, "kernel", None)
+
+
+GLOROT = VarianceScaling(1.0, "fan_avg", "uniform")
+
+
+@pytest.mark.parametrize(
+    ("layer", "input_shape", "scheme", "fans"),
+    [
+        (L.Conv2D(80, 3), (8, 8, 20), ICNR(GLOROT), (180, 180)),
+        (L.Conv1D(80, 5), (8, 20), ICNR(GLOROT, 4), (100, 100)),
+        (L.Conv2DTranspose(80, 3), (8, 8, 20), ICNR(GLOROT, axis=-2), (180, 180)),
+        (L.Dense(90), (20,), Gated(GLOROT, 3), (20, 30)),
+        (L.LSTM(30), (4, 20), Gated(GLOROT, 4), (20, 30)),
+        (L.LSTM(30), (4, 20), Gated(Gated(GLOROT, 2), 4), (20, 15)),
+    ],
+)
+def test_the_fan_out_of_a_part_is_that_of_the_part(layer, input_shape, scheme, fans):
+    """What a wrapper draws once and repeats, or draws for one gate, has fewer outputs than the layer."""
+    model = keras.Sequential([keras.Input(input_shape), layer])
+    (row, *_) = initialize(model, [("/kernel$", scheme)], seed=0).rows
+    limit = np.sqrt(6 / sum(fans))
+    assert row.expected_std == pytest.approx(limit / np.sqrt(3), rel=1e-6)
+    kernel = getattr(layer, "cell", layer).kernel
+    assert 0.98 * limit < np.abs(to_numpy(kernel)).max() <= limit * (1 + 1e-6)
+
+
+def test_the_value_of_a_forget_gate_has_the_layers_fans():
+    model = keras.Sequential([keras.Input((4, 5)), L.LSTM(200)])
+    scheme = ForgetGateBias(VarianceScaling(3.0, "fan_in", "uniform"))
+    initialize(model, [("bias$", scheme)], seed=0)
+    bias = to_numpy(model.layers[0].cell.bias)
+    assert np.abs(bias[200:400]).max() == pytest.approx(3 / np.sqrt(5), rel=0.02)

@@ -500,3 +500,9 @@ def test_bad_seeds(seed, error):
 def test_logarithm():
     v = np.concatenate([np.random.default_rng(0).random(10_000), [1.0, 2.0**-54, 0.5, 1e308]])
     np.testing.assert_allclose(quantile.log64(v), np.log(v), rtol=1e-15, atol=3e-16)
+
+
+def test_exponential_is_accurate() -> None:
+    v = np.concatenate([np.linspace(-40, 40, 10_001), [0.0, 1e-12, -1e-12]])
+    np.testing.assert_allclose(quantile.exp64(v), np.exp(v), rtol=5e-15)
+    np.testing.assert_allclose(quantile.exp64(v, less=1.0), np.expm1(v), rtol=5e-15)

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_inits.laws.discrete import Discrete
 from keras_inits.laws.law import Law
+from keras_inits.streams.default.quantile import exp64, log64
 
 
 class SphereEntry(Law):
@@ -149,7 +150,8 @@ class SoftplusStep(Law):
 
     def __init__(self, low: float, high: float) -> None:
         self.low, self.high = low, high
-        self._width = math.log(high) - math.log(low)
+        self._log, log_high = log64(np.array([low, high], float))
+        self._width = log_high - self._log
 
     def _moments(self) -> tuple[float, float]:
         """Mean and standard deviation, by quadrature of the quantile function, which is smooth."""
@@ -182,11 +184,12 @@ class SoftplusStep(Law):
     def cdf(self, x: Any) -> np.ndarray:
         step = np.logaddexp(0.0, np.asarray(x, float))
         with np.errstate(divide="ignore"):  # far below the support the step is 0
-            return np.clip((np.log(step) - math.log(self.low)) / self._width, 0.0, 1.0)
+            return np.clip((np.log(step) - self._log) / self._width, 0.0, 1.0)
 
     def quantile(self, p: Any) -> np.ndarray:
-        step = np.exp(math.log(self.low) + np.asarray(p, float) * self._width)
-        return step + np.log(-np.expm1(-step))
+        # As the streams do it, for the same bits on every machine.
+        step = exp64(self._log + np.asarray(p, float) * self._width)
+        return step + log64(-exp64(-step, less=1.0))
 
     def __str__(self) -> str:
         return f"inverse softplus of steps log-uniform in [{self.low:.6g}, {self.high:.6g}]"

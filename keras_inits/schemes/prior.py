@@ -12,6 +12,7 @@ from keras_inits import checks, laws
 from keras_inits.base import Scheme
 from keras_inits.registry import register
 from keras_inits.streams import Stream
+from keras_inits.streams.default.quantile import log64
 from keras_inits.streams.narrow import numpy_dtype
 from keras_inits.streams.stream import Index
 
@@ -65,7 +66,7 @@ class PriorBias(Scheme):
 
     def _bias(self) -> np.ndarray:
         p = np.asarray(self.probability, "float64")
-        return np.log(p) if self.activation == "softmax" else np.log(p) - np.log1p(-p)
+        return log64(p) if self.activation == "softmax" else log64(p) - log64(1 - p)
 
 
 def _probabilities(value: Any, activation: str) -> Any:

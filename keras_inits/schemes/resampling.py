@@ -112,8 +112,8 @@ class ICNR(Scheme):
 
     def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         dims = super().check_shape(shape)
-        if dims[self.axis] % self._copies(dims):
-            expected = f"one whose axis {self.axis} is a multiple of {self._copies(dims)}"
+        if dims[self.axis] % self.copies(dims):
+            expected = f"one whose axis {self.axis} is a multiple of {self.copies(dims)}"
             expected += f" (factor {self.factor}, {len(dims) - 2} axes of a field)"
             raise checks.value_error("ICNR", "shape", expected, dims)
         if isinstance(self.initializer, Scheme):
@@ -127,15 +127,16 @@ class ICNR(Scheme):
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
     ) -> np.ndarray:
         small = draw_from(self.initializer, self._small(shape), dtype, stream)
-        copies = self._copies(shape)
+        copies = self.copies(shape)
         if self.order == "repeat":
             return np.repeat(small, copies, axis=self.axis)
         return np.concatenate([small] * copies, axis=self.axis)
 
-    def _copies(self, shape: tuple[int, ...]) -> int:
+    def copies(self, shape: tuple[int, ...]) -> int:
+        """How often each filter stands in a kernel of this shape."""
         return self.factor ** (len(shape) - 2)
 
     def _small(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         small = list(shape)
-        small[self.axis] //= self._copies(shape)
+        small[self.axis] //= self.copies(shape)
         return tuple(small)

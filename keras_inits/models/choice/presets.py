@@ -20,7 +20,7 @@ from keras_inits.models.variables.origin import attributes, sublayers
 from keras_inits.models.variables.walk import Slot
 from keras_inits.models.weights.layers import TRANSPOSED, geometry_of
 from keras_inits.registry import get
-from keras_inits.schemes.constant import Constant, One, Zero
+from keras_inits.schemes.constant import Constant, Identity, One, Zero
 from keras_inits.schemes.orthogonal import Orthogonal
 from keras_inits.schemes.recurrent import ForgetGateBias
 from keras_inits.schemes.uniform_normal import Normal
@@ -172,6 +172,14 @@ _FLAX = [
 ]
 
 
+#: Le et al. 2015 (arXiv 1504.00941); the other layers keep their own initializers.
+_IRNN = [
+    Rule((_L.SimpleRNNCell, "recurrent_kernel"), Identity()),
+    Rule((_L.SimpleRNNCell, "kernel"), Normal(0.001), exact=True),
+    Rule((_L.SimpleRNNCell, "bias"), Zero()),
+]
+
+
 def _gpt2(slots: list[Slot]) -> list[Rule]:
     """GPT-2: N(0, 0.02^2), biases 0; what writes to the residual stream / sqrt(2 blocks).
 
@@ -212,6 +220,7 @@ PRESETS.update(
         "torch": [replace(rule, exact=True) for rule in _TORCH],
         "flax": _FLAX,
         "gpt2": _gpt2,
+        "irnn": _IRNN,
     }
 )
 

@@ -19,6 +19,7 @@ from keras_inits.registry import CATALOGUE
 from keras_inits.schemes.constant import Constant, Identity, One, Zero
 from keras_inits.schemes.orthogonal import Orthogonal
 from keras_inits.schemes.recurrent import Gated
+from keras_inits.schemes.resampling import ICNR
 from keras_inits.schemes.uniform_normal import (
     RandomNormal,
     RandomUniform,
@@ -71,7 +72,8 @@ def fitted(scheme: Any, geometry: Geometry | None, role: str) -> Any:
     """The scheme with the layer's fans, one draw a gate. Axes that it was given itself prevail."""
     if geometry is None or not isinstance(scheme, Scheme):
         return scheme
-    scheme = _with_fans(scheme, geometry)
+    gates = geometry.gate_count if isinstance(scheme, Gated) else 1
+    scheme = _with_fans(scheme, geometry, geometry.fan_out * gates)
     if (
         geometry.gate_count > 1
         and role != "bias"
@@ -82,15 +84,23 @@ def fitted(scheme: Any, geometry: Geometry | None, role: str) -> Any:
     return scheme
 
 
-def _with_fans(scheme: Any, geometry: Geometry) -> Any:
+def _with_fans(scheme: Any, geometry: Geometry, fan_out: float) -> Any:
     if isinstance(scheme, VarianceScaling):
         if scheme.input_axes is not None:
             return scheme
-        return scheme.with_fans(geometry.fan_in, geometry.fan_out)
-    inner = getattr(scheme, "initializer", None)
-    if isinstance(inner, Scheme) and (new := _with_fans(inner, geometry)) is not inner:
-        scheme = copy.copy(scheme)
-        scheme.initializer = new
+        return scheme.with_fans(geometry.fan_in, fan_out)
+    # What is drawn once and repeated, or for one gate, has the fan_out of that part.
+    if isinstance(scheme, ICNR):
+        fan_out /= scheme.copies(geometry.shape)
+    elif isinstance(scheme, Gated):
+        fan_out /= scheme.gates
+    for name in ("initializer", "value"):
+        inner = getattr(scheme, name, None)
+        if isinstance(inner, Scheme):
+            new = _with_fans(inner, geometry, fan_out)
+            if new is not inner:
+                scheme = copy.copy(scheme)
+                setattr(scheme, name, new)
     return scheme
 
 

@@ -141,6 +141,16 @@ def log64(v: np.ndarray) -> np.ndarray:
     return series + (exponent * LN2 + LN_ROOT_HALF)
 
 
+def exp64(v: np.ndarray, less: float = 0.0) -> np.ndarray:
+    """exp(v), or exp(v) - 1 with `less` = 1: 2^k (1 + p) of v = k log 2 + r, p = exp(r) - 1 by its series."""
+    k = np.rint(v / LN2).astype(int)
+    r = v - k * LN2
+    p = np.full_like(r, 1 / 16)
+    for n in range(15, 0, -1):
+        p = (p * r + 1.0) / n
+    return np.ldexp(p * r, k) + (np.ldexp(1.0, k) - less)
+
+
 def tail64(t: np.ndarray) -> np.ndarray:
     """z > 0 with P(Z > z) = exp(-t / 2), for t >= 2.43^2."""
     w = np.sqrt(t)
