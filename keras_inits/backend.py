@@ -104,7 +104,7 @@ def gradients(
     if name() == "tensorflow":
         import tensorflow as tf
 
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
 
             def watch(tensor: Any) -> Any:
                 tape.watch(tensor)

@@ -6,6 +6,7 @@ import csv
 import enum
 import importlib
 import io
+import itertools
 import json
 import math
 import os
@@ -26,6 +27,7 @@ from rich.cells import cell_len
 import keras_inits
 from keras_inits.comparison import Comparison, Row
 from keras_inits.reports.plain import plain
+from keras_inits.reports.progress import progress
 from keras_inits.reports.report import Counts, Panel, Problem, Report
 from keras_inits.reports.style import new_figure
 
@@ -203,11 +205,9 @@ def test_a_frame_where_pandas_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Pictured(Shown):
-    def row_figure(self, row: Any) -> Any:
-        def draw(figure: Any) -> None:
-            figure.subplots().plot([0, row.std])
-
-        return new_figure(draw, 3, 2)
+    def row_figures(self) -> Iterator[Any]:
+        for row in self.rows:
+            yield new_figure(lambda figure, row=row: figure.subplots().plot([0, row.std]), 3, 2)
 
 
 EVIL = "<script>alert(1)</script>&"
@@ -303,6 +303,41 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
         assert plain.locator("#rows tbody tr").count() == 10
         assert not plain.locator("#filter").is_visible()
         browser.close()
+
+
+class Screen(io.StringIO):
+    def __init__(self, terminal: bool) -> None:
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_long_work_says_how_far_it_is(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(0.0, 1.0)  # each look at the clock a second later
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    monkeypatch.setattr(sys, "stderr", Screen(terminal))
+    monkeypatch.setenv("TERM", "xterm")
+    with progress("lsuv", 20) as advance:
+        for i in range(20):
+            advance(f"layer {i}")
+    said = sys.stderr.getvalue()
+    if terminal:
+        assert "lsuv: layer 19" in said
+        assert "\x1b[?25h" in said  # the cursor is back
+    else:
+        assert said == "lsuv: layer 1: 10% after 2 s\nlsuv: layer 11: 60% after 12 s\n"
+    with progress("quiet", 20, shown=False) as advance:
+        [advance() for _ in range(20)]
+    assert sys.stderr.getvalue() == said
+
+
+def test_quick_work_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("quick", 3) as advance:
+        [advance() for _ in range(3)]
+    assert capsys.readouterr().err == ""
 
 
 def test_figures_show_by_themselves() -> None:

@@ -13,7 +13,7 @@ import click
 from rich.table import Table
 
 from keras_inits import comparison
-from keras_inits.cli.console import new_table, output, progress, ready
+from keras_inits.cli.console import new_table, output, ready
 
 
 @click.command("compare")
@@ -108,6 +108,7 @@ def command(
     then), 130 when interrupted.
     """
     ready()
+    from keras_inits.reports.progress import progress
     from keras_inits.reports.writing import replacing
 
     with _usage():
@@ -123,7 +124,7 @@ def command(
         if seed + seeds > 2**64:
             raise ValueError("--seed plus --seeds must be 2**64 at most")
     steps = len(comparison.NETWORKS) * epochs + 1
-    with progress(steps) as advance:
+    with progress("compare", steps) as advance:
         result = comparison.compare_networks(
             chosen, dataset, out, epochs=epochs, seeds=range(seed, seed + seeds), progress=advance
         )

@@ -58,7 +58,7 @@ def data_dependent(model: Any, x: Any, *, progress: bool = True) -> DataDependen
     Args:
         model: A built Keras model.
         x: As for `lsuv`.
-        progress: Whether a terminal shows a progress bar.
+        progress: Whether work that takes seconds says how far it is.
 
     Returns:
         A report with a row for each layer and `.problems`, as for `lsuv`.

@@ -14,6 +14,7 @@ from keras_inits.models.choice.keras1 import in_order
 from keras_inits.models.variables.assign import assign, fresh_slots
 from keras_inits.models.variables.walk import Slot, walk
 from keras_inits.models.weights.adapt import draw, label, law_of, law_text
+from keras_inits.reports.progress import progress as steps_of
 from keras_inits.reports.report import Panel, Problem, Report
 from keras_inits.schemes.variance_scaling import VarianceScaling
 from keras_inits.streams import Stream
@@ -76,6 +77,7 @@ def initialize(
     reset_optimizer: bool = False,
     frozen: bool = False,
     only: Any = None,
+    progress: bool = True,
 ) -> Initialization:
     """Draw every weight of a built model again; return what was drawn.
 
@@ -103,6 +105,7 @@ def initialize(
         frozen: Draw frozen layers (`layer.trainable = False`) too. By default they stay, unless a
             rule names them.
         only: A pattern, a layer or a list of these: all other variables stay.
+        progress: Whether work that takes seconds says how far it is.
 
     Returns:
         A report with a row for each variable: scheme, law, fans, expected and measured standard
@@ -122,6 +125,7 @@ def initialize(
         expected = "None, True, False or 'strides'"
         raise checks.value_error("initialize", "structure", expected, structure)
     checks.boolean("initialize", "frozen", frozen)
+    checks.boolean("initialize", "progress", progress)
     found = walk(model, "initialize")
     slots = fresh_slots(model) if reset_optimizer else []
     stream = (preview if dry_run else as_stream)("initialize", seed)
@@ -130,6 +134,7 @@ def initialize(
     problems += [Problem(a.slot.path, a.problem) for a in actions if a.problem]
 
     def new_value(action: Action) -> np.ndarray | None:
+        advance()
         if action.kind != "draw":
             return _start(action.slot) if action.kind == "restart" else None
         values, problem = _draw(action, stream)
@@ -137,7 +142,8 @@ def initialize(
             problems.append(Problem(action.slot.path, problem))
         return values
 
-    values = in_order(actions, stream, new_value)
+    with steps_of("initialize", len(actions), progress) as advance:
+        values = in_order(actions, stream, new_value)
     rows = [_row(action, values[action]) for action in actions]
     if not dry_run:
         assign([*((a.slot.variable, v) for a, v in values.items() if v is not None), *slots])

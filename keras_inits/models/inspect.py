@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import keras
 
 from keras_inits import backend, checks
 from keras_inits.models.flow.batch import batch_of, failure
+from keras_inits.models.flow.culprit import culprit
 from keras_inits.models.flow.guards import saved
 from keras_inits.models.flow.record import Recorded, record
 from keras_inits.models.signal import figures
@@ -94,10 +95,9 @@ class SignalReport(Report):
             raise ValueError("SignalReport: rows must have numbers to plot, got none")
         return kinds[checks.one_of("SignalReport.plot", "kind", kind, tuple(kinds))](self)
 
-    def row_figure(self, row: SignalRow) -> Any:
-        """The values of the layer's output."""
-        histogram = self.histograms.get(row.path)
-        return None if histogram is None else figures.values(row, histogram)
+    def row_figures(self) -> Iterator[Any]:
+        """The values of each layer's output."""
+        return figures.values(self)
 
     def summary(self) -> str:
         """One line: how many layers, what becomes of the signal and the gradient, how many problems."""
@@ -153,6 +153,7 @@ def inspect(
     loss: Any = None,
     seed: Any = None,
     training: bool = True,
+    progress: bool = True,
 ) -> SignalReport:
     """Look at what a model does to its signal, forward and backward, before it is trained.
 
@@ -168,6 +169,7 @@ def inspect(
         seed: Of dropout and other random layers; by default the state that their seeds are in.
         training: Whether layers behave as in training: batch normalization takes the batch's
             statistics, as it will in the first step.
+        progress: Whether work that takes seconds says how far it is.
 
     Returns:
         A report: `.rows` of layers, `.weights`, `.forward`, `.backward`, and `.problems` in words.
@@ -183,6 +185,7 @@ def inspect(
     """
     owner = "inspect"
     training = checks.boolean(owner, "training", training)
+    progress = checks.boolean(owner, "progress", progress)
     check_seed(owner, seed)
     slots = walk(model, owner).slots
     x = batch_of(owner, model, x)
@@ -199,7 +202,7 @@ def inspect(
 
     start = None if stream is None else int(stream.child("torch").integers((), 2**31 - 1))
     with saved(_states(model, slots), set()), backend.unchanged_generator(start):
-        recorded = _recorded(owner, model, x, run)
+        recorded = _recorded(owner, model, x, run, progress)
     calls = seen(recorded, {id(slot.layer) for slot in slots if is_kernel(slot)})
     forward, backward = growths(calls)
     problems = [(place.path, f"{reason}; not looked at") for place, reason in recorded.missed]
@@ -219,13 +222,15 @@ def inspect(
     )
 
 
-def _recorded(owner: str, model: Any, x: Any, run: Any) -> Recorded:
+def _recorded(owner: str, model: Any, x: Any, run: Any, progress: bool) -> Recorded:
     try:
-        return record(model, run, look, list(model.trainable_variables))
+        return record(model, run, look, list(model.trainable_variables), owner if progress else "")
     except Exception as error:
         if str(error).startswith(f"{owner}: "):
             raise
-        raise failure(owner, model, x, error) from error
+        where, runs = culprit(model, run, list(model.trainable_variables))
+        what = "cannot be differentiated" if runs else "fails"
+        raise failure(owner, model, x, error, what, where) from error
 
 
 def _states(model: Any, slots: list[Slot]) -> list[Any]:

@@ -74,7 +74,7 @@ def lsuv(
             algorithm: |Var(y) / target_std^2 - 1| <= tolerance, which at a small tolerance is about half of
             it on the standard deviation. The authors' code takes the variance, 0.02 and 20 iterations.
         seed: As in every scheme; each weight's draw depends on it and on its path.
-        progress: Whether a terminal shows a progress bar.
+        progress: Whether work that takes seconds says how far it is.
 
     Returns:
         A report with a row for each layer. Dead layers keep orthonormal weights; frozen ones, those

@@ -77,7 +77,7 @@ class SignalMonitor(keras.callbacks.Callback):
         step, self.step = self.step, self.step + 1
         if step >= self.steps or step % self.every:
             return
-        figures = _figures(inspect(self.model, self.x, self.y))
+        figures = _figures(inspect(self.model, self.x, self.y, progress=False))
         self.samples.append((step, figures))
         if logs is not None:
             logs.update(figures)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from keras_inits import checks
 from keras_inits.models.choice.presets import PRESETS
 from keras_inits.models.flow.batch import batch_of
 from keras_inits.models.flow.guards import saved
@@ -16,6 +17,7 @@ from keras_inits.models.inspect import SignalReport, inspect
 from keras_inits.models.lsuv import lsuv
 from keras_inits.models.signal.activations import scheme_for
 from keras_inits.models.variables.walk import walk
+from keras_inits.reports.progress import progress as steps_of
 from keras_inits.reports.report import Problem, Report
 from keras_inits.streams.seeds import check_seed
 
@@ -77,7 +79,7 @@ class Recommendation(Report):
 
 
 def recommend(
-    model: Any, x: Any, y: Any = None, *, loss: Any = None, seed: int = 0
+    model: Any, x: Any, y: Any = None, *, loss: Any = None, seed: int = 0, progress: bool = True
 ) -> Recommendation:
     """Try several starts on a model, without training, and rank them by what the signal does.
 
@@ -90,6 +92,7 @@ def recommend(
         y: The targets of the batch, if the loss needs them.
         loss: As for `inspect`.
         seed: Of every draw that is tried.
+        progress: Whether work that takes seconds says how far it is.
 
     Returns:
         A report, the best start first; `.code` is the line that draws it. What could not be tried is
@@ -106,21 +109,24 @@ def recommend(
         True
     """
     check_seed("recommend", seed)
+    checks.boolean("recommend", "progress", progress)
     slots = walk(model, "recommend").slots
     x = batch_of("recommend", model, x)
     variables = list({id(v): v for v in (*model.variables, *(s.variable for s in slots))}.values())
     rows, problems = [], []
-    for name, code, draw in _starts(model, x, seed):
-        try:
-            with saved(variables, set()):
-                draw()
-                report = inspect(model, x, y, loss=loss, seed=seed)
-        except ValueError as error:
-            if name == "own":
-                raise
-            problems.append(Problem(name, f"was not tried: {error}"))
-            continue
-        rows.append(_row(name, code, report))
+    starts = _starts(model, x, seed)
+    with steps_of("recommend", len(starts), progress) as advance:
+        for name, code, draw in starts:
+            try:
+                with saved(variables, set()):
+                    draw()
+                    report = inspect(model, x, y, loss=loss, seed=seed, progress=False)
+                rows.append(_row(name, code, report))
+            except ValueError as error:
+                if name == "own":
+                    raise
+                problems.append(Problem(name, f"was not tried: {error}"))
+            advance(name)
     return Recommendation(sorted(rows, key=lambda row: row.score), problems)
 
 

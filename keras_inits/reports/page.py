@@ -17,7 +17,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def page(report: Report) -> str:
     """The whole page, which needs nothing from elsewhere."""
-    figures = [_svg(report.row_figure(row), f"row-{i}") for i, row in enumerate(report.rows)]
+    figures = [_svg(figure, f"row-{i}") for i, figure in enumerate(report.row_figures())]
     return _rendered("page.html", report, figure=_figure(report), figures=figures)
 
 

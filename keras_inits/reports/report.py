@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -179,10 +180,12 @@ class Report:
 
         return report_figure(self)
 
-    def row_figure(self, row: Any) -> Figure | None:
-        """A figure of one row, for the page; a report that has none gives None."""
-        del row
-        return None
+    def row_figures(self) -> Iterator[Figure | None]:
+        """A figure for each row, in their order, for the page; None where a row has none.
+
+        Each is written before the next is asked for, so that one may be filled again and again.
+        """
+        return itertools.repeat(None, len(self.rows))
 
     def save_html(self, path: str | os.PathLike[str]) -> None:
         """Write the report as one page that needs no network.

@@ -36,12 +36,14 @@ def shapes(x: Any) -> str:
     return str(keras.tree.pack_sequence_as(x, [str(shape) for shape in found])).replace("'", "")
 
 
-def failure(owner: str, model: keras.Model, x: Any, error: Exception) -> ValueError:
-    """What to raise where the model's own call raised."""
+def failure(
+    owner: str, model: keras.Model, x: Any, error: Exception, what: str = "fails", where: str = ""
+) -> ValueError:
+    """What to raise where the model's own call raised, `where` if it is known."""
     text = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:300]
     return ValueError(
-        f"{owner}: model {model.name!r} fails on x of shape {shapes(x)}: "
-        f"{type(error).__name__}: {text}"
+        f"{owner}: model {model.name!r} {what} on x of shape {shapes(x)}"
+        f"{where and f', at {where}'}: {type(error).__name__}: {text}"
     )
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import keras
 
 from keras_inits import backend
-from keras_inits.models.flow.guards import shadow
+from keras_inits.models.flow.hooks import first_floating, hooked
 from keras_inits.models.flow.places import Place, places
+from keras_inits.reports.progress import progress
 
 ops = keras.ops
 Look = Callable[["Place", Any], Any]
@@ -42,32 +42,37 @@ class Recorded:
 
 
 def record(
-    model: Any, run: Callable[[], Any], look: Look, variables: list[Any], gradients: bool = True
+    model: Any,
+    run: Callable[[], Any],
+    look: Look,
+    variables: list[Any],
+    owner: str = "",
 ) -> Recorded:
     """Run a model and record its layers' outputs, and the gradients of what `run` returns.
 
     `run` calls the model and returns a scalar. `look` is given the place and the output of every
     call that gives a floating-point tensor, the first one where it gives several. Assignments that
-    the run makes to variables are the caller's to undo.
+    the run makes to variables are the caller's to undo. An `owner` says how far it is.
     """
     recorder = _Recorder([place for place in places(model) if place.layer is not model])
+    shown = bool(owner)
 
     def marked(mark: Callable[[Any], Any]) -> Any:
         with recorder.hooked(mark):
             return run()
 
-    with backend.eager(gradients=gradients):
-        if gradients:
-            loss, at_outputs, at_variables = backend.gradients(marked, variables)
-        else:
-            loss, at_outputs, at_variables = marked(lambda tensor: tensor), [], []
+    steps = progress(f"{owner}, the run", len(recorder.inside), shown)
+    with backend.eager(gradients=True), steps as recorder.advance:
+        loss, at_outputs, at_variables = backend.gradients(marked, variables)
     found = recorder.found
     for call, gradient in zip(found.calls, at_outputs, strict=False):
         call.gradient = gradient
     # Not between the layers: NumPy's threads and the backend's, in turns, would wait for each other.
-    for call in found.calls:
-        call.seen = look(call.place, call.seen)
-    found.weights = list(zip(variables, at_variables, strict=bool(at_variables)))
+    with progress(f"{owner}, the figures", len(found.calls), shown) as advance:
+        for call in found.calls:
+            call.seen = look(call.place, call.seen)
+            advance()
+    found.weights = list(zip(variables, at_variables, strict=True))
     found.loss = None if loss is None else float(ops.convert_to_numpy(loss))
     return found
 
@@ -81,28 +86,23 @@ class _Recorder:
         self.script: list[bool] = []
         self.replayed = 0
         self.runs = 0
+        self.advance: Callable[[], None] = lambda: None
 
     @contextmanager
     def hooked(self, mark: Callable[[Any], Any]) -> Iterator[None]:
         """The layers' calls go through this object."""
         self.runs += 1
-        with ExitStack() as stack:
-            for place in self.inside:
-                call = partial(self.call, place, place.layer.call, mark)
-                attributes: dict[str, Any] = {"call": call}
-                if isinstance(place.layer, keras.layers.RNN):
-                    # Or its cell would run in a compiled loop, or not at all.
-                    attributes |= {"unroll": True, "use_cudnn": False}
-                stack.enter_context(shadow(place.layer, **attributes))
+        with hooked(self.inside, self.call, mark):
             yield
 
     def call(self, place: Place, original: Any, mark: Any, *args: Any, **kwargs: Any) -> Any:
         """What a hooked layer does when it is called."""
         output = original(*args, **kwargs)
+        self.advance()
         if threading.get_ident() != self.thread:
             return output
         leaves = keras.tree.flatten(output)
-        first = next((i for i, leaf in enumerate(leaves) if _is_floating(leaf)), None)
+        first = first_floating(leaves)
         if not self._wanted(place, leaves, first):
             return output
         if self.runs == 1:
@@ -123,7 +123,3 @@ class _Recorder:
         if reason and not any(place is other for other, _ in self.found.missed):
             self.found.missed.append((place, reason))
         return not reason
-
-
-def _is_floating(leaf: Any) -> bool:
-    return ops.is_tensor(leaf) and "float" in keras.backend.standardize_dtype(leaf.dtype)

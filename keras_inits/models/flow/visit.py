@@ -19,7 +19,7 @@ from keras_inits import backend
 from keras_inits.models.flow.batch import failure
 from keras_inits.models.flow.guards import assign_in_call, saved, shadow
 from keras_inits.models.flow.guess import multiplies_its_input
-from keras_inits.models.flow.visitor import Planned, Run, Visited, Visitor, Visits, bar
+from keras_inits.models.flow.visitor import Planned, Run, Visited, Visitor, Visits
 from keras_inits.models.variables.walk import STATE_ROLES, Slot, walk
 from keras_inits.models.weights.scalable import (
     ScalableWeights,
@@ -32,6 +32,7 @@ from keras_inits.models.weights.scalable import (
     unknown,
     weight_matrices,
 )
+from keras_inits.reports.progress import progress as steps_of
 
 ops = keras.ops
 
@@ -44,9 +45,11 @@ def visit(owner: str, model: Any, x: Any, visitor: Visitor, progress: bool) -> V
     """
     found = walk(model, owner).slots
     run = _Run(owner, visitor, found)
-    for planned in run.pending.values():
-        visitor.prepare(planned)
-    return run.through(model, x, [*model.variables, *(slot.variable for slot in found)], progress)
+    with steps_of(owner, 2 * len(run.pending), progress) as run.advance:
+        for planned in run.pending.values():
+            visitor.prepare(planned)
+            run.advance()
+        return run.through(model, x, [*model.variables, *(slot.variable for slot in found)])
 
 
 class _Run:
@@ -106,12 +109,11 @@ class _Run:
                 hooked.add(id(target))
                 self.hooks.append((target, hook))
 
-    def through(self, model: Any, x: Any, variables: list[Any], progress: bool) -> Visits:
+    def through(self, model: Any, x: Any, variables: list[Any]) -> Visits:
         """Run the model on `x`, visiting; what `visit` returns."""
         with (
             saved(variables, self.touched) as self.saved,
             backend.eager(),
-            bar(self.owner, len(self.pending), progress) as self.advance,
             self._hooked(),
         ):
             try:

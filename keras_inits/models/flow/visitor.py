@@ -1,10 +1,8 @@
-"""What a visit of layers is told and gives back, and its progress bar."""
+"""What a visit of layers is told and gives back."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -52,17 +50,3 @@ class Visits:
 
     rows: list[Any] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
-
-
-@contextmanager
-def bar(owner: str, total: int, shown: bool) -> Iterator[Callable[[], None]]:
-    """What to call after each of `total` steps; a terminal shows them where they are to be shown."""
-    if not (shown and total and sys.stderr.isatty()):
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as shown_bar:
-        task = shown_bar.add_task(owner, total=total)
-        yield lambda: shown_bar.advance(task)

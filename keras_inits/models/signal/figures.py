@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,18 +93,35 @@ def activations(report: Any) -> Figure:
     return new_figure(draw, 6.4, 1.6 + 0.2 * len(rows))
 
 
-def values(row: Any, histogram: tuple[float, float, Sequence[int]]) -> Figure:
-    """One layer's output as a histogram."""
-    low, high, counts = histogram
+def values(report: Any) -> Iterator[Figure | None]:
+    """Each layer's output as a histogram.
+
+    One figure that is filled anew for each: a page has hundreds, and making one takes longer than
+    writing it.
+    """
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
-        axes.set_title(f"{row.path}: values of the output", fontsize=9.5, parse_math=False)
-        axes.stairs(np.asarray(counts) / max(sum(counts), 1), np.linspace(low, high, len(counts) + 1),
-                    fill=True, color=SKY)  # fmt: skip
-        axes.set_ylabel("share")
+        axes.set_title("", fontsize=9.5, parse_math=False, y=1.0)  # no search for room
+        axes.locator_params("x", nbins=4)
+        axes.yaxis.set_visible(False)
+        axes.spines["left"].set_visible(False)
+        axes.stairs([1.0], [0.0, 1.0], fill=True, color=SKY)
 
-    return new_figure(draw, 5.0, 2.2, layout=None)  # a page has hundreds: no search for room
+    figure = new_figure(draw, 5.0, 2.2, layout=None)
+    axes = figure.axes[0]
+    stairs: Any = axes.patches[0]
+    for row in report.rows:
+        if row.path not in report.histograms:
+            yield None
+            continue
+        low, high, counts = report.histograms[row.path]
+        pad = 0.02 * (high - low) or 1.0
+        axes.set_title(f"{row.path}: values of the output")
+        stairs.set_data(counts, np.linspace(low, high, len(counts) + 1))
+        axes.set_xlim(low - pad, high + pad)
+        axes.set_ylim(0, 1.05 * max(counts))
+        yield figure
 
 
 def _finding(growth: Any) -> str:
