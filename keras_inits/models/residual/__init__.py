@@ -1,0 +1,1 @@
+"""Which sums of a model are residual, read from the operations that it computes."""
