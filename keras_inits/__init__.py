@@ -65,6 +65,7 @@ if typing.TYPE_CHECKING:
     from keras_inits.models.monitor import SignalMonitor
     from keras_inits.models.recommend import recommend
     from keras_inits.models.reloadable import check_reloadable
+    from keras_inits.models.residual.branches import residual_branches
     from keras_inits.models.weights.geometry import Geometry, register_geometry
     from keras_inits.reports.report import Report
 
@@ -90,6 +91,7 @@ _LATER = {
     "recommend": "models.recommend",
     "register_geometry": "models.weights.geometry",
     "register_preset": "models.choice.presets",
+    "residual_branches": "models.residual.branches",
 }
 
 __all__ = [  # noqa: RUF022 - plain order: ruff takes ICNR for a constant
@@ -165,6 +167,7 @@ __all__ = [  # noqa: RUF022 - plain order: ruff takes ICNR for a constant
     "register",
     "register_geometry",
     "register_preset",
+    "residual_branches",
 ]
 
 _host.give_einsum_axes(VarianceScaling, _einsum_axes)

@@ -122,9 +122,7 @@ _OPERATORS = {
 
 
 @contextmanager
-def symbolic_calls(
-    call: Callable[..., Any], operation: Callable[..., None]
-) -> Iterator[None]:
+def symbolic_calls(call: Callable[..., Any], operation: Callable[..., None]) -> Iterator[None]:
     """A context in which this thread's symbolic calls of layers and operations are answered here.
 
     `call(original, layer, args, kwargs)` gives what a layer gives; `operation(op, args, kwargs,

@@ -9,15 +9,17 @@ from typing import Any, ClassVar
 import keras
 
 from keras_inits import checks
+from keras_inits.models.flow.batch import shapes
 from keras_inits.models.flow.places import places
 from keras_inits.models.residual.graph import Graph
 from keras_inits.models.residual.rows import Branch, last_weights, rows
 from keras_inits.models.residual.sums import Sum, residual_sums
-from keras_inits.models.residual.trace import Arguments, Step, Trace, is_matrix, trace
+from keras_inits.models.residual.trace import Step, Trace, first_line, is_matrix, trace
 from keras_inits.models.variables.walk import walk
 from keras_inits.reports.report import Problem, Report
 
-_SIZE = 16  # of axes whose size the model leaves open
+# Of axes whose size the model leaves open, in sequences and in images.
+_LENGTH, _PIXELS = 16, 64
 
 
 class Branches(Report):
@@ -95,26 +97,36 @@ def residual_branches(model: Any, x: Any = None) -> Branches:
     owner = "residual_branches"
     slots = walk(model, owner).slots
     paths = {id(slot.variable): slot.path for slot in slots}
-    found = trace(model, _symbolic_inputs(owner, model, x))
+    found = _traced(owner, model, _symbolic_inputs(owner, model, x))
     graph = Graph(found.steps)
     sums, unclear = residual_sums(graph)
     return Branches(rows(graph, sums, paths), _problems(found, sums, unclear, model, paths))
 
 
+def _traced(owner: str, model: Any, inputs: Any) -> Trace:
+    try:
+        return trace(model, inputs)
+    except Exception as error:
+        raise ValueError(
+            f"{owner}: model {model.name!r} fails on inputs of shape {shapes(inputs)}: "
+            f"{first_line(error)}; give x, inputs that it takes"
+        ) from error
+
+
 def _symbolic_inputs(owner: str, model: Any, x: Any) -> Any:
     if x is not None:
         leaves = keras.tree.flatten(x)
-        if not leaves or not all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves):
+        if not leaves or not all(
+            hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves
+        ):
             raise checks.type_error(owner, "x", "an array, or a list or dict of arrays", x)
         return keras.tree.map_structure(lambda leaf: _tensor(leaf.shape, leaf.dtype), x)
     if getattr(model, "inputs", None):
         declared = getattr(model, "input", model.inputs[0])
         return keras.tree.map_structure(lambda leaf: _tensor(leaf.shape, leaf.dtype), declared)
-    config = model.get_build_config() or {}
-    if isinstance(config.get("input_shape"), (list, tuple, Mapping)):
-        return _by_shapes(config["input_shape"])
-    if shapes := config.get("shapes_dict"):
-        return Arguments({k.removesuffix("_shape"): _by_shapes(s) for k, s in shapes.items()})
+    known = (model.get_build_config() or {}).get("input_shape")
+    if isinstance(known, (list, tuple, Mapping)):
+        return _by_shapes(known)
     raise ValueError(
         f"{owner}: x must be given for model {model.name!r}, which does not declare its inputs"
     )
@@ -130,7 +142,8 @@ def _by_shapes(shapes: Any) -> Any:
 
 def _tensor(shape: Iterable[int | None], dtype: Any) -> keras.KerasTensor:
     _, *rest = shape
-    sizes = (2, *(size or _SIZE for size in rest))
+    size = _PIXELS if len(rest) > 2 else _LENGTH
+    sizes = (2, *(n or size for n in rest))
     return keras.KerasTensor(sizes, dtype=keras.backend.standardize_dtype(dtype))
 
 

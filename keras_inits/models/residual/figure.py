@@ -38,6 +38,7 @@ def streams(report: Any) -> Figure:
             axes.set_yticks([])
             axes.set_ylabel(f"{len(rows)} branches, in the order of their streams")
         axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
 
     return new_figure(draw, 7.0 if named else 5.0, max(2.4, 1.2 + (0.26 if named else 0.1) * (max(at.values()) + 1)))  # fmt: skip
 

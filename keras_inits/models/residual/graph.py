@@ -15,19 +15,65 @@ SUMS = frozenset({"Add", "Subtract"})
 PRODUCTS = frozenset({"Multiply", "Divide", "TrueDivide"})
 # What moves or picks values and is linear. A pooling layer's name ends in its rank.
 _MOVES = frozenset(
-    "Identity Cast Reshape Transpose Squeeze ExpandDims Ravel Flatten Permute Dropout AlphaDropout "
-    "GaussianDropout GaussianNoise ActivityRegularization StopGradient Masking Pad GetItem Slice "
-    "Split Copy Swapaxes Moveaxis RepeatVector BroadcastTo Repeat Tile Roll Resize Resizing "
-    "MaxPool AveragePool Negative".split()
+    [
+        "Identity",
+        "Cast",
+        "Reshape",
+        "Transpose",
+        "Squeeze",
+        "ExpandDims",
+        "Ravel",
+        "Flatten",
+        "Permute",
+        "Dropout",
+        "AlphaDropout",
+        "GaussianDropout",
+        "GaussianNoise",
+        "ActivityRegularization",
+        "StopGradient",
+        "Masking",
+        "Pad",
+        "GetItem",
+        "Slice",
+        "Split",
+        "Copy",
+        "Swapaxes",
+        "Moveaxis",
+        "RepeatVector",
+        "BroadcastTo",
+        "Repeat",
+        "Tile",
+        "Roll",
+        "Resize",
+        "Resizing",
+        "MaxPool",
+        "AveragePool",
+        "Negative",
+    ]
 )
 _MOVES_OF_RANK = ("SpatialDropout", "ZeroPadding", "Cropping", "UpSampling", "MaxPooling",
                   "AveragePooling")  # fmt: skip
 # What gives values between bounds: the share or the weight that another value gets.
 _BOUNDED = frozenset(
-    "Softmax Sigmoid HardSigmoid Tanh HardTanh OneHot TopK Sparsemax Relu6 Greater GreaterEqual Less "
-    "LessEqual Equal NotEqual".split()
+    [
+        "Softmax",
+        "Sigmoid",
+        "HardSigmoid",
+        "Tanh",
+        "HardTanh",
+        "OneHot",
+        "TopK",
+        "Sparsemax",
+        "Relu6",
+        "Greater",
+        "GreaterEqual",
+        "Less",
+        "LessEqual",
+        "Equal",
+        "NotEqual",
+    ]
 )
-_STATISTICS = frozenset("Rsqrt Sqrt Var Std Norm Moments".split())
+_STATISTICS = frozenset(["Rsqrt", "Sqrt", "Var", "Std", "Norm", "Moments"])
 _CONTRACTIONS = frozenset({"Matmul", "Einsum", "Dot", "Tensordot"})
 _LINEAR_LAYERS = ("Dense", "EinsumDense", "Conv1D", "Conv2D", "Conv3D")
 
@@ -41,6 +87,7 @@ class Graph:
         self.uses: dict[int, list[Step]] = {}
         self._bit: dict[int, int] = {}
         self._before: dict[int, int] = {}  # sets of tensors as the bits of an integer
+        self._given = 0
         for step in steps:
             before = 0
             for tensor in step.inputs:
@@ -50,6 +97,7 @@ class Graph:
                 if id(tensor) not in self.made:
                     self.made[id(tensor)] = step
                     self._set(tensor, before)
+                    self._given |= self._bit[id(tensor)]
 
     def _set(self, tensor: Any, before: int = 0) -> int:
         if id(tensor) not in self._bit:
@@ -60,6 +108,13 @@ class Graph:
     def comes_from(self, tensor: Any, source: Any) -> bool:
         """Whether `tensor` is `source` or computed of it."""
         return bool(self._set(tensor) & self._bit.get(id(source), 0))
+
+    def have_common_source(self, tensors: list[Any]) -> bool:
+        """Whether a step gave a tensor of which all of these are computed."""
+        shared = self._given
+        for tensor in tensors:
+            shared &= self._set(tensor)
+        return bool(shared)
 
     def values(self, step: Step) -> list[Any]:
         """Of a step's inputs those whose values it passes on: not gates, scores and statistics."""
@@ -102,7 +157,11 @@ class Graph:
         while queue:
             tensor, shared = queue.pop()
             for step in self.uses.get(id(tensor), []):
-                if id(step) in seen or step.matrices or step.kind in SUMS and len(step.inputs) > 1:
+                if (
+                    id(step) in seen
+                    or step.matrices
+                    or (step.kind in SUMS and len(step.inputs) > 1)
+                ):
                     continue
                 if shared and step.kind in _CONTRACTIONS:
                     return True
@@ -175,8 +234,6 @@ class Graph:
             return 1.0
         value = float(np.ravel(constant)[0])
         return value if step.kind == "Multiply" else 1.0 / value if value else math.inf
-
-
 
 
 def _size(tensor: Any) -> int:

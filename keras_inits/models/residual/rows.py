@@ -175,13 +175,15 @@ def _scales(graph: Graph, step: Step) -> list[Any]:
         w
         for w in step.weights
         if not is_matrix(w)
-        and (role_of(w) in ("gamma", "scale") if named and step.kind not in PRODUCTS else step.kind in PRODUCTS)
+        and (
+            role_of(w) in ("gamma", "scale")
+            if named and step.kind not in PRODUCTS
+            else step.kind in PRODUCTS
+        )
     ]
 
 
-def _gates(
-    graph: Graph, found: Sum, between: list[Step], paths: dict[int, str]
-) -> tuple[str, ...]:
+def _gates(graph: Graph, found: Sum, between: list[Step], paths: dict[int, str]) -> tuple[str, ...]:
     gates = [tensor for step in between if step.kind in PRODUCTS for tensor in graph.gates(step)]
     steps = graph.back(gates, _has_matrix, until=found.base)
     return tuple(p for p in _paths(steps, paths) if p not in last_weights(found, paths))

@@ -69,7 +69,9 @@ class _Finder:
         output = step.outputs[0]
         for term in terms:
             ways = self._passed_on(term)
-            others = [part for other in terms if other is not term for part in self._parts(other, step)]
+            others = [
+                part for other in terms if other is not term for part in self._parts(other, step)
+            ]
             found = []
             for other in others:
                 way = next((way for way in ways if self.graph.comes_from(other, way[0])), None)
@@ -140,19 +142,18 @@ class _Finder:
         return bends and sum(bool(s.matrices) for s in between) > len(shortcut)
 
     def is_unclear(self, terms: list[Any]) -> bool:
-        """Whether all terms are computed through matrices of one tensor that was itself computed."""
-        ends = [
-            [s for s in self.graph.back([t], lambda s: bool(s.matrices), values=True) if s.matrices]
-            for t in terms
-        ]
-        sources = [{id(tensor) for step in steps for tensor in step.inputs} for steps in ends]
-        shared = set.intersection(*sources) if all(ends) else set()
-        return bool(shared & set(self.graph.made))
+        """Whether all terms are computed through matrices, and of one tensor that was itself computed."""
+        return self.graph.have_common_source(terms) and all(self._ends(t, None) for t in terms)
 
 
 def _is_inside(graph: Graph, step: Step, found: Sum) -> bool:
+    """Whether an addition is on the branch's side of a residual one."""
     output = step.outputs[0]
-    return graph.comes_from(found.branch, output) and graph.comes_from(output, found.base)
+    return (
+        graph.comes_from(output, found.base)
+        and graph.comes_from(found.step.outputs[0], output)
+        and not graph.comes_from(found.stream, output)
+    )
 
 
 def _set_parents(graph: Graph, finder: _Finder) -> None:

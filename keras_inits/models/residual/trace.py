@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 import warnings
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,15 +72,10 @@ def trace(model: Any, inputs: Any) -> Trace:
     def run() -> None:
         with warnings.catch_warnings(), symbolic_calls(found.call, found.operation):
             warnings.simplefilter("ignore")  # of masks, which are not followed
-            named = isinstance(inputs, Arguments)
-            model(**inputs) if named else model(inputs)
+            model(inputs)
 
     host.in_fresh_state(run)
     return found.trace
-
-
-class Arguments(dict[str, Any]):
-    """Inputs by the names of the arguments of `call`."""
 
 
 class _Follower:
@@ -95,7 +91,7 @@ class _Follower:
             try:
                 return self._open(layer, args, kwargs)
             except Exception as error:
-                self.trace.closed.append((layer, _first_line(error)))
+                self.trace.closed.append((layer, first_line(error)))
         outputs = original(*args, **kwargs)
         if _has_unknown(outputs) and not _has_unknown((args, kwargs)):
             return self._open(layer, args, kwargs)  # shapes of its build, not of these inputs
@@ -135,7 +131,9 @@ class _Follower:
 
     def _weight_of(self, tensor: Any) -> Any:
         """The matrix that a tensor was made of: cast, transposed, reshaped, or cut out of it."""
-        if not (self.layers and hasattr(tensor, "dtype") and is_matrix(tensor) and _is_float(tensor)):
+        if not (
+            self.layers and hasattr(tensor, "dtype") and is_matrix(tensor) and _is_float(tensor)
+        ):
             return None
         inside = (v for v in self.layers[-1].variables if is_matrix(v) and _is_float(v))
         return next((v for v in inside if _holds(v, tensor)), None)
@@ -175,5 +173,7 @@ def _holds(variable: Any, tensor: Any) -> bool:
     return bool(np.isin(values.ravel()[:: max(1, size // 64)], entries).all())
 
 
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+def first_line(error: Exception) -> str:
+    """What an error says, in one line and without colours."""
+    text = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())
+    return f"{type(error).__name__}: {text}"[:200]
