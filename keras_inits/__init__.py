@@ -62,6 +62,8 @@ if typing.TYPE_CHECKING:
     from keras_inits.models.initialize import initialize
     from keras_inits.models.inspect import inspect
     from keras_inits.models.lsuv import lsuv
+    from keras_inits.models.memory.deferred import deferred, deferred_variables
+    from keras_inits.models.memory.digest import digest
     from keras_inits.models.monitor import SignalMonitor
     from keras_inits.models.recommend import recommend
     from keras_inits.models.reloadable import check_reloadable
@@ -82,6 +84,9 @@ _LATER = {
     "check_reloadable": "models.reloadable",
     "compare": "comparison.compare",
     "data_dependent": "models.data_dependent",
+    "deferred": "models.memory.deferred",
+    "deferred_variables": "models.memory.deferred",
+    "digest": "models.memory.digest",
     "initialize": "models.initialize",
     "inspect": "models.inspect",
     "legacy_load_model": "legacy.keras2.files",
@@ -151,7 +156,10 @@ __all__ = [  # noqa: RUF022 - plain order: ruff takes ICNR for a constant
     "compare",
     "compute_fans",
     "data_dependent",
+    "deferred",
+    "deferred_variables",
     "depth_factor",
+    "digest",
     "gain",
     "get",
     "initialize",

@@ -210,7 +210,10 @@ def test_statistics_and_states_return_to_their_start():
     found = values(model)
     np.testing.assert_array_equal(found["batch_normalization/moving_mean"], 0)
     np.testing.assert_array_equal(found["batch_normalization/moving_variance"], 1)
-    np.testing.assert_array_equal(found["dropout/seed_generator_state"], [9, 0])
+    seed = DefaultStream(0).child("dropout/seed_generator_state").integers((), 2**31 - 1)
+    np.testing.assert_array_equal(found["dropout/seed_generator_state"], [seed, 0])
+    initialize(model)
+    np.testing.assert_array_equal(values(model)["dropout/seed_generator_state"], [seed, 0])
     for slot in walk(model):
         if slot.role == "state":
             np.testing.assert_array_equal(to_numpy(slot.variable), 0)

@@ -2,51 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
 from keras_inits import checks
+from keras_inits.base import Scheme
 from keras_inits.models.choice.choose import Action, choose
 from keras_inits.models.choice.keras1 import in_order
-from keras_inits.models.variables.assign import assign, fresh_slots
-from keras_inits.models.variables.walk import Slot, walk
-from keras_inits.models.weights.adapt import draw, label, law_of, law_text
+from keras_inits.models.choice.values import new_value, row, try_out
+from keras_inits.models.memory.digest import Digest
+from keras_inits.models.variables.assign import assign, follow_seeds, fresh_slots, give
+from keras_inits.models.variables.walk import walk
 from keras_inits.reports.progress import progress as steps_of
 from keras_inits.reports.report import Panel, Problem, Report
-from keras_inits.schemes.variance_scaling import VarianceScaling
-from keras_inits.streams import Stream
-from keras_inits.streams.narrow import numpy_dtype
 from keras_inits.streams.seeds import as_stream, preview
 
 STRUCTURES = (None, True, False, "strides")
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """One variable of the report; `source` says what chose the scheme.
-
-    `fans` are those that the scheme used, else the layer's; `expected_std` is the law's standard
-    deviation and `measured_std` that of the values, both None where there is none.
-    """
-
-    path: str
-    shape: tuple[int, ...]
-    role: str
-    layer: str
-    scheme: str
-    law: str
-    fans: tuple[float, float] | None
-    expected_std: float | None
-    measured_std: float | None
-    source: str
-
-    @property
-    def scheme_and_law(self) -> str:
-        """Both, as the table shows them."""
-        return f"{self.scheme}: {self.law}" if self.law else self.scheme
 
 
 class Initialization(Report):
@@ -65,6 +38,8 @@ class Initialization(Report):
     panels: ClassVar = (
         Panel("standard deviation", "expected_std", "measured_std", "expected", "measured"),
     )
+    #: `keras_inits.digest` of the model as it was left, or would have been by a dry run.
+    digest: str = ""
 
 
 def initialize(
@@ -77,14 +52,17 @@ def initialize(
     reset_optimizer: bool = False,
     frozen: bool = False,
     only: Any = None,
+    only_missing: bool = False,
+    memory: str = "safe",
     progress: bool = True,
 ) -> Initialization:
     """Draw every weight of a built model again; return what was drawn.
 
     Each variable's own seed comes from `seed` and its path: two variables never share a draw, and a
     named layer added elsewhere changes nothing here. Statistics and states (batch normalization,
-    dropout seeds, stateful RNNs) return to their start; what `keras.layers.Normalization` learned
-    from data stays, and so do the weights of frozen layers.
+    stateful RNNs) return to their start; what `keras.layers.Normalization` learned from data stays,
+    and so do the weights of frozen layers. The generators of dropout and the like get their seeds in
+    the same way, also in frozen layers; without a seed, or by a replay, they return to their own.
 
     Args:
         model: A built Keras model.
@@ -105,6 +83,14 @@ def initialize(
         frozen: Draw frozen layers (`layer.trainable = False`) too. By default they stay, unless a
             rule names them.
         only: A pattern, a layer or a list of these: all other variables stay.
+        only_missing: Draw what was built under `deferred` and neither drawn nor loaded since; all
+            other variables stay.
+        memory: "safe" holds all draws beside the old weights and assigns them when all have come.
+            "low" assigns each as it is drawn, so that the peak is the weights and the largest
+            tensor. What a shape, a dtype or a law does not allow is found before, by a draw of one
+            entry; what can still fail is a structured scheme, another library's initializer, a
+            replay, or memory itself, and then the variables before it have been drawn, as the
+            error notes.
         progress: Whether work that takes seconds says how far it is.
 
     Returns:
@@ -114,7 +100,7 @@ def initialize(
     Raises:
         ValueError, TypeError: The model is not built, a rule matches nothing, a scheme cannot take a
             variable's shape, a value is not finite in its dtype, or the optimizer cannot be reset.
-            The model is then as it was.
+            The model is then as it was, but for what `memory="low"` says.
 
     Example:
         >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
@@ -125,109 +111,58 @@ def initialize(
         expected = "None, True, False or 'strides'"
         raise checks.value_error("initialize", "structure", expected, structure)
     checks.boolean("initialize", "frozen", frozen)
+    checks.boolean("initialize", "only_missing", only_missing)
     checks.boolean("initialize", "progress", progress)
+    checks.one_of("initialize", "memory", memory, ("safe", "low"))
     found = walk(model, "initialize")
     slots = fresh_slots(model) if reset_optimizer else []
     stream = (preview if dry_run else as_stream)("initialize", seed)
-    actions = choose(found, rules, structure, frozen=frozen, only=only)
+    actions = choose(found, rules, structure, frozen=frozen, only=only, only_missing=only_missing)
     problems = [Problem(*p) for p in found.problems if not _answered(p[0], actions)]
     problems += [Problem(a.slot.path, a.problem) for a in actions if a.problem]
 
-    def new_value(action: Action) -> np.ndarray | None:
+    seeded = seed is not None and not stream.sequential
+
+    def value(action: Action) -> np.ndarray | None:
         advance()
-        if action.kind != "draw":
-            return _start(action.slot) if action.kind == "restart" else None
-        values, problem = _draw(action, stream)
+        values, problem = new_value(action, stream, seeded)
         if problem:
             problems.append(Problem(action.slot.path, problem))
         return values
 
-    with steps_of("initialize", len(actions), progress) as advance:
-        values = in_order(actions, stream, new_value)
-    rows = [_row(action, values[action]) for action in actions]
+    rows, new, digest = {}, {}, Digest()
+
+    def take(action: Action, array: np.ndarray | None) -> None:
+        slot = action.slot
+        rows[action] = row(action, array)
+        if array is not None and memory == "safe":
+            new[slot] = array
+        elif array is not None and not dry_run:
+            give(slot.variable, array, isinstance(action.scheme, Scheme))
+        digest.add(slot, slot.variable.value if array is None else array)
+
+    if memory == "low":
+        for action in actions:
+            try_out(action, stream)
+    try:
+        with steps_of("initialize", len(actions), progress) as advance:
+            in_order(actions, stream, value, take)
+    except BaseException as error:
+        if memory == "low" and not dry_run:
+            error.add_note(
+                f"initialize: memory='low' has drawn {len(rows)} of {len(actions)} variables before; "
+                "these keep their new values, the others their old ones"
+            )
+        raise
+    report = Initialization((rows[action] for action in actions), problems)
+    report.digest = digest.hexdigest()
     if not dry_run:
-        assign([*((a.slot.variable, v) for a, v in values.items() if v is not None), *slots])
-    return Initialization(rows, problems)
+        assign([*((slot.variable, array) for slot, array in new.items()), *slots])
+        if seeded:
+            follow_seeds(a.slot for a in actions if a.kind == "restart")
+    return report
 
 
 def _answered(path: str, actions: list[Action]) -> bool:
     """Whether a rule takes care of a variable whose own initializer is not known."""
     return any(action.named and action.slot.path == path for action in actions)
-
-
-def _draw(action: Action, stream: Stream) -> tuple[np.ndarray, str]:
-    slot = action.slot
-    # A seed in a rule's initializer fixes its draws; one in the layer's own would repeat them.
-    seed = getattr(action.initializer, "seed", None) if action.named else None
-    if not stream.sequential and _is_seed(action.initializer, seed):
-        stream = as_stream("initialize", seed)
-    stream = stream.for_weight(slot.layer, slot.path)
-    try:
-        drawn = draw(action.scheme, slot.shape, slot.dtype, stream, action.geometry)
-        return _checked(slot, drawn.values), drawn.problem
-    except (ValueError, TypeError) as error:
-        raise (ValueError if isinstance(error, ValueError) else TypeError)(
-            f"initialize: {slot.path} of shape {slot.shape} cannot take "
-            f"{label(action.initializer)} ({action.source}): {error}"
-        ) from error
-
-
-def _is_seed(initializer: Any, seed: Any) -> bool:
-    if seed is None or isinstance(seed, keras.random.SeedGenerator):
-        return False
-    # Keras's initializers hold a random int as `seed` where none was given.
-    config_seed = (
-        initializer.get_config().get("seed") if hasattr(initializer, "get_config") else None
-    )
-    return config_seed is not None
-
-
-def _checked(slot: Slot, values: np.ndarray) -> np.ndarray:
-    """The values in the variable's dtype, which must be able to hold them."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = values.astype(numpy_dtype(slot.dtype), copy=False)
-    real = values if values.dtype.kind in "fiub" else values.astype("float32")
-    if real.dtype.kind == "f" and not np.isfinite(real).all():
-        raise ValueError(f"its values are not all finite in {slot.dtype}")
-    if slot.role == "moving_variance" and real.size and real.min() < 0:
-        raise ValueError("a variance cannot be negative")
-    return values
-
-
-def _start(slot: Slot) -> np.ndarray:
-    """The value that a state starts from: (seed, 0) of a seed generator, zeros of an RNN."""
-    value = keras.ops.convert_to_numpy(slot.variable)
-    start = np.zeros_like(value)
-    if slot.role == "seed_state":
-        start[0] = value[0]
-    return start
-
-
-def _row(action: Action, array: np.ndarray | None) -> Drawn:
-    slot, geometry, used = action.slot, action.geometry, action.scheme
-    fans = expected = measured = None
-    scheme, law = "start" if action.kind == "restart" else "kept", ""
-    if action.kind == "draw" and array is not None:
-        scheme = label(action.initializer)
-        if geometry is not None:
-            fans = (geometry.fan_in, geometry.fan_out)
-        elif isinstance(used, VarianceScaling):
-            fans = used.fans(slot.shape)
-        known = law_of(used, slot.shape, geometry)
-        law = law_text(used, slot.shape, geometry)
-        expected = None if known is None else known.std
-        # In float64 it would take a copy: too much for a large kernel, exact for a constant bias.
-        wide = array.dtype == "float64" or array.size < 2**16
-        measured = float(array.std(dtype="float64" if wide else "float32")) if array.size else None
-    return Drawn(
-        path=slot.path,
-        shape=slot.shape,
-        role=slot.role,
-        layer=type(slot.layer).__name__,
-        scheme=scheme,
-        law=law,
-        fans=fans,
-        expected_std=expected,
-        measured_std=measured,
-        source=action.source,
-    )

@@ -55,6 +55,7 @@ def lsuv(
     criterion: str = "std",
     seed: Any = None,
     progress: bool = True,
+    memory: str = "safe",
 ) -> LsuvReport:
     """Draw orthonormal weights, then scale them layer by layer until the data has unit variance.
 
@@ -75,6 +76,9 @@ def lsuv(
             it on the standard deviation. The authors' code takes the variance, 0.02 and 20 iterations.
         seed: As in every scheme; each weight's draw depends on it and on its path.
         progress: Whether work that takes seconds says how far it is.
+        memory: "safe" keeps the old weights until the end, and holds all draws beside them. "low"
+            draws each layer's when the batch reaches it: the peak is the weights, and one layer's
+            twice more.
 
     Returns:
         A report with a row for each layer. Dead layers keep orthonormal weights; frozen ones, those
@@ -82,7 +86,8 @@ def lsuv(
         and `.problems` says why.
 
     Raises:
-        ValueError, TypeError: The model or the data do not fit; then nothing has changed.
+        ValueError, TypeError: The model or the data do not fit; then nothing has changed, but with
+            memory="low" the layers that had run before keep their new weights.
 
     Example:
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
@@ -97,11 +102,13 @@ def lsuv(
     most = checks.integer("lsuv", "max_iterations", max_iterations, low=1)
     power = 1 + (checks.one_of("lsuv", "criterion", criterion, ("std", "variance")) == "variance")
     progress = checks.boolean("lsuv", "progress", progress)
+    low = checks.one_of("lsuv", "memory", memory, ("safe", "low")) == "low"
     check_seed("lsuv", seed)
     x = batch_of("lsuv", model, x)
     stream = as_stream("lsuv", seed)
 
-    visits = visit("lsuv", model, x, _Lsuv(target, tolerance, most, power, stream), progress)
+    visitor = _Lsuv(target, tolerance, most, power, stream, low)
+    visits = visit("lsuv", model, x, visitor, progress, keep=not low)
     return LsuvReport(visits.rows, visits.problems)
 
 
@@ -112,15 +119,21 @@ class _Lsuv:
     most: int
     power: int  # 1 compares standard deviations, 2 variances
     stream: Stream
+    low: bool
     drawn: dict[Planned, list[np.ndarray]] = field(default_factory=dict)
 
     def prepare(self, planned: Planned) -> None:
         # All before the run: NumPy's threads and the backend's, in turns, would wait for each other.
+        if not self.low:
+            self.drawn[planned] = self._draw(planned)
+
+    def _draw(self, planned: Planned) -> list[np.ndarray]:
         weights = zip(planned.scalable.weights, planned.paths, strict=True)
-        self.drawn[planned] = [w.orthonormal(self.stream.child(path)) for w, path in weights]
+        return [w.orthonormal(self.stream.child(path)) for w, path in weights]
 
     def visit(self, planned: Planned, run: Run) -> Visited:
-        scalable, values = planned.scalable, self.drawn.pop(planned)
+        scalable = planned.scalable
+        values = self._draw(planned) if self.low else self.drawn.pop(planned)
         for weight, value in zip(scalable.weights, values, strict=True):
             if weight.variable.trainable:
                 assign_in_call(weight.variable, value)

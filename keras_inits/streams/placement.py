@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_inits import backend
+from keras_inits.backend import spread
 from keras_inits.streams.block import Index
 
 
@@ -23,4 +24,4 @@ def place(fill: Callable[[Index], np.ndarray], shape: tuple[int, ...], layout: A
     layout = getattr(layout, "backend_layout", layout)
     if backend.name() != "jax":
         return keras.distribution.distribute_tensor(backend.to_tensor(fill(None)), layout)
-    return backend.to_shards(fill, shape, layout)
+    return spread.to_shards(fill, shape, layout)

@@ -13,12 +13,14 @@ from keras_inits.models.choice.presets import preset
 from keras_inits.models.choice.rules import Rule, as_pattern, first_matches, parse_rules
 from keras_inits.models.variables.origin import quantization
 from keras_inits.models.variables.rebuild import Computed
+from keras_inits.models.variables.waiting import is_waiting
 from keras_inits.models.variables.walk import STATE_ROLES, Slot, Walk
 from keras_inits.models.weights.adapt import as_scheme, fitted
 from keras_inits.models.weights.geometry import Geometry
 from keras_inits.models.weights.layers import geometry_of
 from keras_inits.schemes.data import FromArray
 
+EMPTY = "built under deferred() and still zero: neither drawn nor loaded"
 GONE = "its FromArray has no numbers any more; left as it was"
 
 
@@ -48,14 +50,20 @@ def choose(
     *,
     frozen: bool = False,
     only: Any = None,
+    only_missing: bool = False,
 ) -> list[Action]:
     """The action for each variable under `rules`, fitted to its layer where `structure` asks for it."""
     chosen = _only(found, only)
-    actions = [
-        action if slot in chosen else Action(slot, "keep", "kept: not in only")
-        for slot, action in zip(found, _by_rules(found, rules, frozen), strict=True)
-    ]
-    return [_fitted(action, structure) for action in actions]
+    actions = []
+    for slot, action in zip(found, _by_rules(found, rules, frozen), strict=True):
+        if slot not in chosen:
+            action = Action(slot, "keep", "kept: not in only")
+        elif only_missing and not is_waiting(slot.variable):
+            action = Action(slot, "keep", "kept: it has values")
+        if action.kind == "keep" and is_waiting(slot.variable):
+            action = replace(action, problem=f"{EMPTY}; {action.source}")
+        actions.append(_fitted(action, structure))
+    return actions
 
 
 def _only(found: Walk, only: Any) -> set[Slot]:
@@ -119,7 +127,7 @@ def _own(slot: Slot) -> Action:
     initializer = slot.initializer
     if slot.role in STATE_ROLES:
         return Action(slot, "restart", "start")
-    if isinstance(slot.layer, keras.layers.Normalization):
+    if isinstance(slot.layer, keras.layers.Normalization) and not is_waiting(slot.variable):
         return Action(slot, "keep", "kept: adapted to data")
     if initializer is None:
         return Action(slot, "keep", f"kept: {slot.reason}")
@@ -138,7 +146,10 @@ def _own(slot: Slot) -> Action:
 
 
 def _is_frozen(slot: Slot) -> bool:
-    return any(not layer.trainable for layer in slot.layers)
+    # A generator of random numbers is no weight: it runs in frozen layers, too.
+    if slot.role == "seed_state" or all(layer.trainable for layer in slot.layers):
+        return False
+    return not is_waiting(slot.variable)
 
 
 def _is_never_drawn(slot: Slot) -> bool:

@@ -140,12 +140,16 @@ def _gates(layer: Any) -> int:
     return 0 if kernel is None else kernel.shape[-1] // kernel.shape[-2]
 
 
-def in_order(actions: Iterable[Any], stream: Stream, draw: Callable[[Any], Any]) -> dict[Any, Any]:
-    """`draw(action)` for each, in the order in which a replay's framework drew.
+def in_order(
+    actions: Iterable[Any],
+    stream: Stream,
+    draw: Callable[[Any], Any],
+    take: Callable[[Any, Any], None],
+) -> None:
+    """`take(action, draw(action))` for each, in the order in which a replay's framework drew.
 
     The stream is told which layers the variables belong to. Keras 1 drew an LSTM or GRU gate by gate.
     """
-    drawn: dict[Any, Any] = {}
     entered: list[Any] = []
     try:
         for _, group in groupby(actions, key=lambda action: id(action.slot.layer)):
@@ -157,20 +161,25 @@ def in_order(actions: Iterable[Any], stream: Stream, draw: Callable[[Any], Any])
                 if not any(layer is other for other in entered):
                     stream.enter(layer)
                     entered.append(layer)
-            drawn.update(_draw_layer(members, stream, draw))
+            _draw_layer(members, stream, draw, take)
             stream.drawn(layers[-1], [member.slot.role for member in members])
     finally:
         while entered:
             stream.leave(entered.pop())
-    return drawn
 
 
-def _draw_layer(members: list[Any], stream: Stream, draw: Callable[[Any], Any]) -> dict[Any, Any]:
+def _draw_layer(
+    members: list[Any],
+    stream: Stream,
+    draw: Callable[[Any], Any],
+    take: Callable[[Any, Any], None],
+) -> None:
     gated = [m for m in members if isinstance(m.initializer, Gates)]
     kernels = [m for m in gated if m.slot.role != "bias"]
-    drawn = {}
     if not kernels or not stream.sequential:
-        return {m: draw(m) for m in members}
+        for m in members:
+            take(m, draw(m))
+        return
     blocks: dict[Any, list[np.ndarray]] = {m: [] for m in gated}
     for gate in range(len(kernels[0].initializer.schemes)):
         for m in gated:
@@ -179,5 +188,4 @@ def _draw_layer(members: list[Any], stream: Stream, draw: Callable[[Any], Any]) 
             blocks[m].append(scheme.draw(block, stream, m.slot.dtype))
     for m in members:
         fixed = blocks.get(m)
-        drawn[m] = draw(m) if fixed is None else np.concatenate(fixed, axis=-1)
-    return drawn
+        take(m, draw(m) if fixed is None else np.concatenate(fixed, axis=-1))

@@ -37,23 +37,31 @@ from keras_inits.reports.progress import progress as steps_of
 ops = keras.ops
 
 
-def visit(owner: str, model: Any, x: Any, visitor: Visitor, progress: bool) -> Visits:
+def visit(
+    owner: str, model: Any, x: Any, visitor: Visitor, progress: bool, keep: bool = True
+) -> Visits:
     """Run `model` once on `x` in inference mode; visit each layer's weights at its first call.
 
     Variables that no visit was for (seeds, states) are as before when the run ends, and all when it
-    fails.
+    fails; without `keep` those that were visited before are not, and no copies of them are held.
     """
     found = walk(model, owner).slots
-    run = _Run(owner, visitor, found)
+    run = _Run(owner, visitor, found, keep)
+    variables = {id(v): v for v in (*model.variables, *(slot.variable for slot in found))}
+    if not keep:
+        for planned in run.pending.values():
+            for variable in planned.scalable.variables:
+                variables.pop(id(variable), None)
     with steps_of(owner, 2 * len(run.pending), progress) as run.advance:
         for planned in run.pending.values():
             visitor.prepare(planned)
             run.advance()
-        return run.through(model, x, [*model.variables, *(slot.variable for slot in found)])
+        return run.through(model, x, list(variables.values()))
 
 
 class _Run:
-    def __init__(self, owner: str, visitor: Visitor, slots: list[Slot]) -> None:
+    def __init__(self, owner: str, visitor: Visitor, slots: list[Slot], keep: bool) -> None:
+        self.keep = keep
         self.owner = owner
         self.visitor = visitor
         self.thread = threading.get_ident()
@@ -64,6 +72,7 @@ class _Run:
         self.traced: set[int] = set()
         self.touched: set[int] = set()
         self.saved: dict[int, tuple[Any, Any]] = {}
+        self.known = {id(slot.variable) for slot in slots}
         self.advance: Callable[[], None] = lambda: None
         self.plan(slots)
 
@@ -119,7 +128,13 @@ class _Run:
             try:
                 model(x, training=False)
             except Exception as error:
-                raise failure(self.owner, model, x, error) from error
+                failed = failure(self.owner, model, x, error)
+                if not self.keep:
+                    count = len(self.visits.rows)
+                    failed.add_note(
+                        f"{self.owner}: memory='low' has given new weights to {count} layers"
+                    )
+                raise failed from error
         return self._finished(model.variables)
 
     def leave(self, path: str, layer: Any, reason: str, deliberate: bool = False) -> None:
@@ -196,15 +211,17 @@ class _Run:
 
     def _visit(self, planned: Planned, run: Run) -> bool:
         scalable = planned.scalable
-        variables = [weight.variable for weight in scalable.weights]
-        variables += [] if scalable.bias is None else [scalable.bias]
         self.advance()
-        self.touched.update(map(id, variables))
+        self.touched.update(map(id, scalable.variables))
+        before = {
+            id(v): self.saved[id(v)][1] if self.keep else backend.snapshot(v)
+            for v in scalable.variables
+        }
         try:
             visited = self.visitor.visit(planned, run)
         except Skip as skip:
-            for variable in variables:
-                assign_in_call(variable, self.saved[id(variable)][1])
+            for variable in scalable.variables:
+                assign_in_call(variable, before[id(variable)])
             name = type(scalable.layer).__name__
             visited = Visited(self.visitor.left(planned.path, name, str(skip)), str(skip))
         self.visits.rows.append(visited.row)
@@ -219,7 +236,7 @@ class _Run:
             reason = "runs only in compiled code" if traced else "not reached by the forward pass"
             self.leave(planned.path, planned.scalable.layer, f"{reason}; left as it was")
         for variable in variables:
-            if id(variable) not in self.saved:
+            if id(variable) not in self.known:
                 reason = "built in this run only; run again"
                 self.others.rows.append(self.visitor.left(variable.path, "", reason))
                 self.others.problems.append((variable.path, reason))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_inits import backend
+from keras_inits import backend, host
+from keras_inits.models.variables.walk import Slot
 
 
 def assign(values: list[tuple[Any, np.ndarray]]) -> None:
@@ -21,6 +23,20 @@ def assign(values: list[tuple[Any, np.ndarray]]) -> None:
         for variable, old in done:
             variable.assign(old)
         raise
+
+
+def give(variable: Any, array: np.ndarray, own: bool) -> None:
+    """Assign an array; one that is nobody else's `own` becomes the variable's memory where it can."""
+    variable.assign(backend.to_tensor(array) if own else array)
+
+
+def follow_seeds(slots: Iterable[Slot]) -> None:
+    """Seed generators take the seeds in their states for those that they were made with."""
+    for slot in slots:
+        if slot.role == "seed_state":
+            host.give_seed(
+                slot.layer, slot.variable, int(keras.ops.convert_to_numpy(slot.variable.value)[0])
+            )
 
 
 def fresh_slots(model: Any) -> list[tuple[Any, np.ndarray]]:

@@ -11,6 +11,7 @@ import keras
 from keras_inits.fans import einsum_axes
 from keras_inits.host import is_keras
 from keras_inits.models.variables.rebuild import Made, rebuild
+from keras_inits.models.variables.waiting import remembered
 from keras_inits.schemes.recurrent import ForgetGateBias
 
 # Variables whose initializer's attribute is not `<variable>_initializer`.
@@ -53,7 +54,8 @@ def recover(layer: keras.Layer, variables: list[Any]) -> list[tuple[Any, str]]:
             if record is not None:
                 found[i] = (record.initializer, record.reason)
             else:
-                found[i] = _known(from_attribute(layer, variable))
+                own = from_attribute(layer, variable)
+                found[i] = _known(remembered(variable) if own is None else own)
     return [(None, reason) if entry is None else entry for entry in found]
 
 

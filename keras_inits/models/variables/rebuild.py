@@ -14,7 +14,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.host import is_keras, weights_made_by
+from keras_inits.host import is_keras
+from keras_inits.host.hooks import weights_made_by
 
 _STAYS = "computed by its layer while it was built; left as it was"
 _POSITIONAL = ("shape", "initializer", "dtype", "trainable")
@@ -107,11 +108,9 @@ def _rebuild(
     made: list[Made] = []
 
     def add_weight(self: keras.Layer, *args: Any, **kwargs: Any) -> Any:
-        call = {**dict(zip(_POSITIONAL, args, strict=False)), **kwargs}
-        call["shape"] = tuple(call.get("shape") or ())
-        call["dtype"] = keras.backend.standardize_dtype(call.get("dtype") or self.variable_dtype)
+        call = arguments(self, args, kwargs)
         variable = stand_in(original, self, call)
-        made.append(Made(self, call.get("name"), call["shape"], _resolve(call), variable))
+        made.append(Made(self, call.get("name"), call["shape"], call["initializer"], variable))
         return variable
 
     copied = None
@@ -141,10 +140,15 @@ def _copy(layer: keras.Layer) -> keras.Layer:
         return cls(**{p.name: getattr(layer, p.name) for p in named if hasattr(layer, p.name)})
 
 
-def _resolve(call: dict[str, Any]) -> Any:
+def arguments(layer: keras.Layer, args: Any, kwargs: Any) -> dict[str, Any]:
+    """What `layer.add_weight(*args, **kwargs)` makes a variable of, by name."""
+    call = {**dict(zip(_POSITIONAL, args, strict=False)), **kwargs}
+    call["shape"] = tuple(call.get("shape") or ())
+    call["dtype"] = keras.backend.standardize_dtype(call.get("dtype") or layer.variable_dtype)
     default = "glorot_uniform" if "float" in call["dtype"] else "zeros"
     given = call.get("initializer")
-    return keras.initializers.get(default if given is None else given)
+    call["initializer"] = keras.initializers.get(default if given is None else given)
+    return call
 
 
 def _symbolic(original: Callable[..., Any], layer: keras.Layer, call: dict[str, Any]) -> Any:

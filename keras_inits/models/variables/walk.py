@@ -12,6 +12,7 @@ import keras
 
 from keras_inits.models.variables.origin import recover, sublayers
 from keras_inits.models.variables.rebuild import assigned_inside
+from keras_inits.models.variables.waiting import remembered
 
 _ROLES = {"seed_generator_state": "seed_state", "rnn_state": "state"}
 #: Roles of variables that hold no weights: they have a start, not a law.
@@ -98,8 +99,10 @@ def walk(model: keras.Layer, owner: str = "walk") -> Walk:
     _visit(model, variables, (), (), found, seen)
     for variable in variables:
         if id(variable) not in seen:
-            found.slots.append(Slot(variable, variable.path, role_of(variable), (model,)))
-            found.problems.append((variable.path, "its layer is in no attribute of the model"))
+            own = remembered(variable)
+            found.slots.append(Slot(variable, variable.path, role_of(variable), (model,), own))
+            if own is None:
+                found.problems.append((variable.path, "its layer is in no attribute of the model"))
     return found
 
 

@@ -132,6 +132,18 @@ def draw(
     return Draw(geometry.assembled(np.stack(maps)))
 
 
+def sliver(
+    scheme: Scheme, shape: tuple[int, ...], dtype: str, stream: Stream, geometry: Geometry | None
+) -> None:
+    """Raise what `draw` would for the scheme's shape, dtype or law, at the cost of one entry."""
+    if geometry is not None and _is_by_maps(scheme, shape, geometry):
+        shape = geometry.map_shape
+    scheme.check_shape(shape)
+    scheme.check_dtype(dtype)
+    if scheme.elementwise and not stream.sequential and 0 not in shape:
+        scheme._filler(shape, dtype, stream)(tuple(slice(0, 1) for _ in shape))
+
+
 def _is_by_maps(scheme: Scheme, shape: tuple[int, ...], geometry: Geometry) -> bool:
     inner = scheme.initializer if isinstance(scheme, Gated) else scheme
     is_map = isinstance(inner, Scheme) and inner.linear_map

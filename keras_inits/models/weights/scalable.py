@@ -43,6 +43,12 @@ class ScalableWeights:
         """The one that takes the factor."""
         return self.weights[-1]
 
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """All that scaling may change."""
+        bias = [] if self.bias is None else [self.bias]
+        return [*(weight.variable for weight in self.weights), *bias]
+
     def activates_last(self, call: Any) -> bool:
         """Whether `call` is that of one of Keras's layers, which activate what they would return."""
         cls: Any = type(self.layer)

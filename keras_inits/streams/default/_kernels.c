@@ -274,6 +274,38 @@ static PyObject *sfc64(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* The sum of SplitMix64's words of entry + 0x9E3779B97F4A7C15 (position + 1), all modulo 2^64. */
+#define SUM_OF(type)                                                                              \
+    for (Py_ssize_t i = 0; i < entries.len / (Py_ssize_t)sizeof(type); i++) {                     \
+        uint64_t x = ((const type *)entries.buf)[i];                                              \
+        x += (first + 1 + (uint64_t)i) * UINT64_C(0x9E3779B97F4A7C15);                            \
+        x = (x ^ x >> 30) * UINT64_C(0xBF58476D1CE4E5B9);                                         \
+        x = (x ^ x >> 27) * UINT64_C(0x94D049BB133111EB);                                         \
+        sum += x ^ x >> 31;                                                                       \
+    }
+
+static PyObject *entry_sum(PyObject *self, PyObject *args)
+{
+    Py_buffer entries;
+    unsigned long long first;
+    uint64_t sum = 0;
+    int size;
+    if (!PyArg_ParseTuple(args, "y*iK", &entries, &size, &first))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    if (size == 1)
+        SUM_OF(uint8_t)
+    else if (size == 2)
+        SUM_OF(uint16_t)
+    else if (size == 4)
+        SUM_OF(uint32_t)
+    else
+        SUM_OF(uint64_t)
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&entries);
+    return PyLong_FromUnsignedLongLong(sum);
+}
+
 /* `bits` are replaced by numbers. A target is (dtype, low, high): 0 is float32, which has no bounds, 1
    bfloat16 and 2 float16. */
 static PyMethodDef methods[] = {
@@ -281,6 +313,7 @@ static PyMethodDef methods[] = {
     {"uniform32", uniform32, METH_VARARGS, "uniform32(bits, step, least, greatest, *target)"},
     {"normal32", normal32, METH_VARARGS,
      "normal32(bits, centre, tail, step, shift, edge, mean, stddev, low, high, *target)"},
+    {"entry_sum", entry_sum, METH_VARARGS, "entry_sum(entries, their size of 1, 2, 4 or 8 bytes, position)"},
     {"narrow", narrow, METH_VARARGS, "narrow(numbers, out, *target), numbers of float32"},
     {NULL, NULL, 0, NULL},
 };

@@ -13,7 +13,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -32,6 +32,8 @@ except ImportError:
 
 DTYPES = {"float32": 0, "bfloat16": 1, "float16": 2}  # as the C functions count them
 
+T = TypeVar("T")
+R = TypeVar("R")
 TILE = 2**17
 Box = tuple[slice, ...]
 # It turns the flat array of a tile's bits, which it may overwrite, into numbers in an array of the
@@ -203,17 +205,23 @@ def fill(
         if not out.size:
             return out
     tiles = list(_overlapping(shape, block))
-    threads = thread_count() if len(tiles) > 1 else 1
-    left = iter(tiles)
+    in_parallel(lambda tile: _fill_tile(key, bits, function, tile, block, out), tiles)
+    return out
+
+
+def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """`function(item)` for each, in no order, on `thread_count()` threads."""
+    threads = min(thread_count(), len(items)) if len(items) > 1 else 1
+    left, found = iter(items), []
 
     def work() -> None:
-        for tile in left:
-            _fill_tile(key, bits, function, tile, block, out)
+        for item in left:
+            found.append(function(item))
 
-    # This thread takes its share, so that a few tiles are done before another wakes up.
+    # This thread takes its share, so that a few items are done before another wakes up.
     helpers = []
     try:
-        for _ in range(min(threads, len(tiles)) - 1):
+        for _ in range(threads - 1):
             helpers.append(_pool(threads - 1).submit(work))
         work()
     finally:
@@ -222,4 +230,4 @@ def fill(
         for helper in helpers:
             if not helper.cancel():
                 helper.result()
-    return out
+    return found

@@ -21,7 +21,6 @@ import numpy as np
 from keras_inits import backend
 
 T = TypeVar("T")
-_PATCHING = threading.RLock()  # two threads must not put each other's patches back
 
 
 def is_keras(thing: Any) -> bool:
@@ -86,97 +85,15 @@ def objects_in_scope() -> dict[str, Any]:
         return dict(scope.backup)
 
 
-@contextmanager
-def weights_made_by(add_weight: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
-    """A context in which the layers of this thread make their weights by `add_weight(layer, ...)`.
+def give_seed(layer: Any, state: Any, seed: int) -> None:
+    """Have the layer's generator with this state take the seed for the one that it was made with.
 
-    A built variable does not know its initializer (3.10 to 3.15), so a layer is built once more with
-    an `add_weight` that takes notes. Keras documents what layers call it with, and not that it can
-    be replaced. Yields Keras's own.
+    PyTorch's dropout looks at nothing else: without such a seed it draws from PyTorch's own generator,
+    whatever the state says (3.10 to 3.15).
     """
-    layer_class: Any = keras.layers.Layer
-    original = layer_class.add_weight
-    here = threading.get_ident()
-
-    @functools.wraps(original)
-    def replaced(self: Any, *args: Any, **kwargs: Any) -> Any:
-        chosen = add_weight if threading.get_ident() == here else original
-        return chosen(self, *args, **kwargs)
-
-    with _PATCHING:
-        layer_class.add_weight = replaced
-        try:
-            yield original
-        finally:
-            layer_class.add_weight = original
-
-
-#: What a variable, or a tensor, on the left of a symbolic tensor must leave to `keras.ops`.
-_OPERATORS = {
-    "__add__": "add",
-    "__sub__": "subtract",
-    "__mul__": "multiply",
-    "__truediv__": "divide",
-    "__matmul__": "matmul",
-}
-
-
-@contextmanager
-def symbolic_calls(call: Callable[..., Any], operation: Callable[..., None]) -> Iterator[None]:
-    """A context in which this thread's symbolic calls of layers and operations are answered here.
-
-    `call(original, layer, args, kwargs)` gives what a layer gives; `operation(op, args, kwargs,
-    outputs)` is told of every other operation. Keras (3.10 to 3.15) infers a layer's shapes with the
-    backend's own tensors, so its symbolic graph ends at each layer: nothing public looks inside a
-    `call`. Two faults of Keras are mended meanwhile: a variable on the left of an operator does not
-    take a symbolic tensor on its right, nor does an array of JAX.
-    """
-    layer_class, operation_class = keras.layers.Layer, keras.Operation
-    variable_class, tensor_class = keras.Variable, keras.KerasTensor
-    here = threading.get_ident()
-
-    def is_symbolic(*values: Any) -> bool:
-        leaves = keras.tree.flatten(values)
-        return threading.get_ident() == here and any(isinstance(x, tensor_class) for x in leaves)
-
-    def layer_call(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not is_symbolic(args, kwargs):
-            return original(self, *args, **kwargs)
-        return call(functools.partial(original, self), self, args, kwargs)
-
-    def symbolic_call(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
-        outputs = original(self, *args, **kwargs)
-        if threading.get_ident() == here:
-            operation(self, args, kwargs, outputs)
-        return outputs
-
-    def operator(name: str, original: Any, self: Any, other: Any) -> Any:
-        if not is_symbolic(other):
-            return original(self, other)
-        return getattr(keras.ops, _OPERATORS[name])(self, other)
-
-    new: list[tuple[Any, str, Any]] = [
-        (layer_class, "__call__", layer_call),
-        (operation_class, "symbolic_call", symbolic_call),
-        *((variable_class, name, functools.partial(operator, name)) for name in _OPERATORS),
-    ]
-    with _PATCHING:
-        owned = [(cls, name, vars(cls).get(name)) for cls, name, _ in new]
-        converter = tensor_class.__jax_array__
-        del tensor_class.__jax_array__
-        try:
-            for cls, name, function in new:
-                original = getattr(cls, name)
-                setattr(cls, name, functools.partialmethod(_answered, function, original))
-            yield
-        finally:
-            tensor_class.__jax_array__ = converter
-            for cls, name, own in owned:
-                delattr(cls, name) if own is None else setattr(cls, name, own)
-
-
-def _answered(self: Any, function: Any, original: Any, *args: Any, **kwargs: Any) -> Any:
-    return function(original, self, *args, **kwargs)
+    for generator in keras.tree.flatten(list(vars(layer).values())):
+        if isinstance(generator, keras.random.SeedGenerator) and generator.state is state:
+            generator._initial_seed = seed
 
 
 def _with_whole_bias(original: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -211,6 +212,14 @@ def address(array: np.ndarray) -> int:
     return int(array.__array_interface__["data"][0])
 
 
+def untouched_zeros(shape: Sequence[int], dtype: str) -> np.ndarray:
+    """An array whose memory the system hands out when it is first written to."""
+    kind = np.dtype(getattr(ml_dtypes, dtype, dtype))
+    size = math.prod(shape) * kind.itemsize
+    memory = np.zeros(size + ALIGNMENT, np.uint8)
+    return np.ndarray(shape, kind, memory, -address(memory) % ALIGNMENT)
+
+
 def to_tensor(array: np.ndarray) -> Any:
     """The array as a tensor of the backend, in the array's own memory if it can stay there.
 
@@ -239,22 +248,3 @@ def to_tensor(array: np.ndarray) -> Any:
                 tensor = tf.experimental.dlpack.from_dlpack(bits.__dlpack__())
                 return tf.bitcast(tensor, tf.bfloat16) if narrow else tensor
     return keras.ops.convert_to_tensor(array, dtype=keras.backend.standardize_dtype(array.dtype))
-
-
-def to_shards(fill: Callable[[Any], np.ndarray], shape: tuple[int, ...], layout: Any) -> Any:
-    """JAX's array of what `fill` gives block by block, each device its own shard alone."""
-    import jax
-
-    named = isinstance(layout, jax.sharding.NamedSharding)
-    if named and not isinstance(layout.mesh, jax.sharding.Mesh):
-        # Keras hands an abstract mesh over inside its own call; the devices are in the current one.
-        layout = jax.sharding.NamedSharding(jax.sharding.get_mesh(), layout.spec)
-    owners: dict[Any, list[Any]] = {}
-    for device, index in layout.addressable_devices_indices_map(shape).items():
-        block = tuple(part.indices(extent)[:2] for part, extent in zip(index, shape, strict=True))
-        owners.setdefault(block, []).append(device)
-    shards = []
-    for block, devices in owners.items():
-        values = fill(tuple(slice(*bounds) for bounds in block))
-        shards += [jax.device_put(values, device) for device in devices]
-    return jax.make_array_from_single_device_arrays(shape, layout, shards)

@@ -1,0 +1,152 @@
+"""New values for one variable, and the row that tells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits.base import Scheme
+from keras_inits.models.choice.choose import Action
+from keras_inits.models.variables.walk import Slot
+from keras_inits.models.weights.adapt import draw, label, law_of, law_text, sliver
+from keras_inits.schemes.variance_scaling import VarianceScaling
+from keras_inits.streams import Stream
+from keras_inits.streams.narrow import numpy_dtype
+from keras_inits.streams.seeds import as_stream
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One variable of the report; `source` says what chose the scheme.
+
+    `fans` are those that the scheme used, else the layer's; `expected_std` is the law's standard
+    deviation and `measured_std` that of the values, both None where there is none.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    role: str
+    layer: str
+    scheme: str
+    law: str
+    fans: tuple[float, float] | None
+    expected_std: float | None
+    measured_std: float | None
+    source: str
+
+    @property
+    def scheme_and_law(self) -> str:
+        """Both, as the table shows them."""
+        return f"{self.scheme}: {self.law}" if self.law else self.scheme
+
+
+def new_value(action: Action, stream: Stream, seeded: bool) -> tuple[np.ndarray | None, str]:
+    """(values, problem): None for a variable that stays.
+
+    `seeded` tells whether the stream is that of a seed, which generators of random numbers follow.
+    """
+    slot = action.slot
+    if action.kind == "draw":
+        return _draw(action, stream)
+    if action.kind == "keep":
+        return None, ""
+    value = keras.ops.convert_to_numpy(slot.variable.value)
+    start = np.zeros_like(value)
+    if slot.role == "seed_state":  # a seed and a counter
+        start[0] = _seed(slot, stream) if seeded else value[0]
+    return start, ""
+
+
+def try_out(action: Action, stream: Stream) -> None:
+    """Raise what a draw would for a shape, a dtype or a law that cannot be; draws one entry at most."""
+    if action.kind == "draw" and isinstance(action.scheme, Scheme):
+        with _named(action):
+            sliver(action.scheme, action.slot.shape, action.slot.dtype, stream, action.geometry)
+
+
+def _seed(slot: Slot, stream: Stream) -> int:
+    """The seed of the generator whose state the variable is, of any dtype that a state has."""
+    return int(stream.for_weight(slot.layer, slot.path).integers((), 2**31 - 1))
+
+
+def _draw(action: Action, stream: Stream) -> tuple[np.ndarray, str]:
+    slot = action.slot
+    # A seed in a rule's initializer fixes its draws; one in the layer's own would repeat them.
+    seed = getattr(action.initializer, "seed", None) if action.named else None
+    if not stream.sequential and _is_seed(action.initializer, seed):
+        stream = as_stream("initialize", seed)
+    stream = stream.for_weight(slot.layer, slot.path)
+    with _named(action):
+        drawn = draw(action.scheme, slot.shape, slot.dtype, stream, action.geometry)
+        return _checked(slot, drawn.values), drawn.problem
+
+
+@contextmanager
+def _named(action: Action) -> Iterator[None]:
+    """An error says which variable, scheme and rule it is about."""
+    slot = action.slot
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise (ValueError if isinstance(error, ValueError) else TypeError)(
+            f"initialize: {slot.path} of shape {slot.shape} cannot take "
+            f"{label(action.initializer)} ({action.source}): {error}"
+        ) from error
+
+
+def _is_seed(initializer: Any, seed: Any) -> bool:
+    if seed is None or isinstance(seed, keras.random.SeedGenerator):
+        return False
+    # Keras's initializers hold a random int as `seed` where none was given.
+    config_seed = (
+        initializer.get_config().get("seed") if hasattr(initializer, "get_config") else None
+    )
+    return config_seed is not None
+
+
+def _checked(slot: Slot, values: np.ndarray) -> np.ndarray:
+    """The values in the variable's dtype, which must be able to hold them."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = values.astype(numpy_dtype(slot.dtype), copy=False)
+    real = values if values.dtype.kind in "fiub" else values.astype("float32")
+    if real.dtype.kind == "f" and not np.isfinite(real).all():
+        raise ValueError(f"its values are not all finite in {slot.dtype}")
+    if slot.role == "moving_variance" and real.size and real.min() < 0:
+        raise ValueError("a variance cannot be negative")
+    return values
+
+
+def row(action: Action, array: np.ndarray | None) -> Drawn:
+    """What the report says of the variable."""
+    slot, geometry, used = action.slot, action.geometry, action.scheme
+    fans = expected = measured = None
+    scheme, law = "start" if action.kind == "restart" else "kept", ""
+    if action.kind == "draw" and array is not None:
+        scheme = label(action.initializer)
+        if geometry is not None:
+            fans = (geometry.fan_in, geometry.fan_out)
+        elif isinstance(used, VarianceScaling):
+            fans = used.fans(slot.shape)
+        known = law_of(used, slot.shape, geometry)
+        law = law_text(used, slot.shape, geometry)
+        expected = None if known is None else known.std
+        # In float64 it would take a copy: too much for a large kernel, exact for a constant bias.
+        wide = array.dtype == "float64" or array.size < 2**16
+        measured = float(array.std(dtype="float64" if wide else "float32")) if array.size else None
+    return Drawn(
+        path=slot.path,
+        shape=slot.shape,
+        role=slot.role,
+        layer=type(slot.layer).__name__,
+        scheme=scheme,
+        law=law,
+        fans=fans,
+        expected_std=expected,
+        measured_std=measured,
+        source=action.source,
+    )

@@ -1,0 +1,1 @@
+"""Models as large as memory: built without drawing, compared by a digest."""
