@@ -85,8 +85,8 @@ class Scheme(keras.initializers.Initializer):
         name = self.check_dtype(dtype)
         if (kept := backend.backend_dtype(name)) != name:
             name = self.check_dtype(kept)
-        fill = self._filler(dims, name, self._stream() if self.random else None)
-        return place(fill, dims, layout)
+        stream = self._stream() if self.random else None
+        return place(self._filler(dims, name, stream, on_device=layout is None), dims, layout)
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
@@ -132,7 +132,7 @@ class Scheme(keras.initializers.Initializer):
         return name
 
     def _filler(
-        self, shape: tuple[int, ...], dtype: str, stream: Stream | None
+        self, shape: tuple[int, ...], dtype: str, stream: Stream | None, on_device: bool = False
     ) -> Callable[[Index], np.ndarray]:
         if 0 in shape:
             return lambda index: np.zeros(shape, numpy_dtype(dtype))[index or ...]
@@ -141,6 +141,7 @@ class Scheme(keras.initializers.Initializer):
         # A stream refuses what the dtype cannot hold; the others are looked at.
         checked = law is not None and law.checked
         if apart and checked and type(self).values is Scheme.values:
+            stream = stream.on_device() if on_device and stream is not None else stream
             return lambda index: law.draw(stream, shape, dtype, index)  # type: ignore[union-attr, arg-type]
         wide = dtype if apart and self.alike else draw_dtype(dtype)
         support = law.support if law is not None and law.continuous else None

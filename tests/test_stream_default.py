@@ -266,7 +266,7 @@ def test_the_compiled_laws_give_the_bits_of_the_others(mean, stddev, size, compi
 
 
 def test_the_compiled_laws_check_what_they_are_given(compiled):
-    form, bits = laws._CENTRE32, np.zeros(8, np.uint32)
+    form, bits = laws.CENTRE, np.zeros(8, np.uint32)
     for bad in (b"", form[:-1], form[:8], form * 8):
         with pytest.raises(ValueError, match="1 to 8 poles"):
             compiled.normal32(bits, bad, form, *7 * [1.0], *laws.SINGLE)

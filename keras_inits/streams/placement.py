@@ -13,14 +13,15 @@ from keras_inits.backend import spread
 from keras_inits.streams.block import Index
 
 
-def place(fill: Callable[[Index], np.ndarray], shape: tuple[int, ...], layout: Any = None) -> Any:
+def place(fill: Callable[[Index], Any], shape: tuple[int, ...], layout: Any = None) -> Any:
     """The tensor that `fill` gives block by block, as the backend's, spread as `layout` says.
 
     `layout` is None, a `keras.distribution.TensorLayout` or a sharding of the backend. On JAX each
     device gets its shard alone: `fill` is asked once for every distinct block, replicas share it.
     """
     if layout is None:
-        return backend.to_tensor(fill(None))
+        whole = fill(None)
+        return backend.to_tensor(whole) if isinstance(whole, np.ndarray) else whole
     layout = getattr(layout, "backend_layout", layout)
     if backend.name() != "jax":
         return keras.distribution.distribute_tensor(backend.to_tensor(fill(None)), layout)

@@ -173,14 +173,16 @@ class Stream:
             q *= q.dtype.type(gain)
         return q.reshape(shape)
 
+    def on_device(self) -> Stream:
+        """The same numbers, whole tensors perhaps as the backend's, drawn on its device."""
+        return self
+
     def child(self, *keys: str | int) -> Stream:
         """The stream for the part named by `keys`; a replay has one order and goes on in it."""
-        del keys
         return self
 
     def for_weight(self, layer: Any, path: str) -> Stream:
         """The stream that draws the weight at `path`, which belongs to `layer`."""
-        del layer
         return self.child(path)
 
     def enter(self, layer: Any) -> None:
@@ -195,7 +197,6 @@ class Stream:
     def mirrored(self, law: str) -> bool:
         """Whether the framework mirrored the numbers of a "uniform" or "normal" law about 0 where its
         scale was negative. The law is the same, so only a replay has to."""
-        del law
         return False
 
     def get_config(self) -> dict[str, Any]:

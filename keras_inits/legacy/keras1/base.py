@@ -27,10 +27,10 @@ class Keras1Scheme(Scheme):
         self.dim_ordering = dim_ordering
 
     def _filler(
-        self, shape: tuple[int, ...], dtype: str, stream: Stream | None
+        self, shape: tuple[int, ...], dtype: str, stream: Stream | None, on_device: bool = False
     ) -> Callable[[Index], np.ndarray]:
         if dtype != "float16" or stream is None or dtype not in stream.dtypes:
-            return super()._filler(shape, dtype, stream)
+            return super()._filler(shape, dtype, stream, on_device)
         # Keras 1 rounded to float16 once, or had TensorFlow draw in it.
         whole = self.values(shape, dtype, stream)
         return lambda index: whole if index is None else np.ascontiguousarray(whole[index])

@@ -149,8 +149,11 @@ class _Run:
         with ExitStack() as stack:
             for layer, hook in self.hooks:
                 _refuse_nested(self.owner, layer)
-                call = partial(self.call, layer, layer.call, hook)
-                stack.enter_context(shadow(layer, call=call))
+                attributes: dict[str, Any] = {"call": partial(self.call, layer, layer.call, hook)}
+                if isinstance(layer, keras.layers.RNN):
+                    # On a GPU a Bidirectional may hand both its layers to one operation of cuDNN.
+                    attributes["use_cudnn"] = False
+                stack.enter_context(shadow(layer, **attributes))
             yield
 
     def call(

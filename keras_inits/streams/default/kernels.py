@@ -24,9 +24,7 @@ Line = tuple[np.floating, np.floating, np.floating]
 Limits = tuple[np.floating, np.floating] | None
 Target = tuple[int, float, float]  # the dtype's number in tiles.DTYPES, and bounds
 SINGLE: Target = (tiles.DTYPES["float32"], -math.inf, math.inf)
-_INNER32, _CENTRE32, _TAIL32 = map(
-    quantile.packed, (quantile.INNER32, quantile.CENTRE32, quantile.TAIL32)
-)
+INNER, CENTRE, TAIL = map(quantile.packed, (quantile.INNER32, quantile.CENTRE32, quantile.TAIL32))
 
 
 def inward(low: float, high: float, dtype: str) -> tuple[np.floating, np.floating]:
@@ -123,7 +121,7 @@ def normal(mean: float, stddev: float, dtype: str) -> TileFunction:
     if dtype == "float64":
         return functools.partial(_normal64, mean, stddev)
     line = np.float32(2.0**-31), np.float32(0.0), quantile.EDGE32
-    return _single(quantile.CENTRE32, _CENTRE32, line, mean, stddev, None)
+    return _single(quantile.CENTRE32, CENTRE, line, mean, stddev, None)
 
 
 def _single(
@@ -151,7 +149,7 @@ def _single(
             z[rest] = np.copysign(quantile.tail32(r), x[rest])
         _finish(z, mean, stddev, within, out)
 
-    return Single("normal32", (packed, _TAIL32, *law), fill)
+    return Single("normal32", (packed, TAIL, *law), fill)
 
 
 def _normal64(mean: float, stddev: float, bits: np.ndarray, out: np.ndarray) -> None:
@@ -201,7 +199,7 @@ def truncated_normal(
     middle, half = bounds.centred(low, high)
     if dtype == "float32" and max(-low, high) <= INNER_BOUND and half >= INNER_MASS:
         line = np.float32(half * 2.0**-31), np.float32(middle), np.float32(math.inf)
-        inner = quantile.INNER32, _INNER32, line
+        inner = quantile.INNER32, INNER, line
         return _single(*inner, mean, stddev, within), 32
 
     def wide64(bits: np.ndarray, out: np.ndarray) -> None:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from keras_inits import checks
-from keras_inits.streams.default import kernels
+from keras_inits.streams.default import device, kernels
 from keras_inits.streams.default.bounds import truncation
 from keras_inits.streams.default.tiles import TileFunction, bencode, fill
 from keras_inits.streams.narrow import NARROW, Support, draw_dtype, numpy_dtype
@@ -40,9 +40,16 @@ class DefaultStream(Stream):
             key if isinstance(key, str) else checks.integer("DefaultStream", "key", key)
             for key in keys
         )
-        self._hash = hashlib.sha256(
-            bencode(["keras_inits.DefaultStream", self.version, self.seed, *self.keys])
-        )
+        self._name = bencode(["keras_inits.DefaultStream", self.version, self.seed, *self.keys])
+        self._hash = hashlib.sha256(self._name)
+        self._on_device = False
+
+    def on_device(self) -> DefaultStream:
+        """The stream of the same numbers that gives whole tensors, where the backend has its own on an
+        NVIDIA GPU, as tensors of the backend, drawn there."""
+        stream = object.__new__(type(self))
+        vars(stream).update(vars(self), _on_device=True)
+        return stream
 
     def child(self, *keys: str | int) -> DefaultStream:
         """The stream whose keys are these after its own."""
@@ -116,8 +123,13 @@ class DefaultStream(Stream):
         index: Index,
         support: Support = None,
     ) -> np.ndarray:
+        named = _name(law, draw_dtype(dtype), shape)
+        if self._on_device and index is None and isinstance(function, kernels.Single):
+            drawn = device.fill(self._name + named, shape, dtype, function, support)
+            if drawn is not None:
+                return drawn
         key = self._hash.copy()
-        key.update(_name(law, draw_dtype(dtype), shape))
+        key.update(named)
         if dtype in NARROW and bits > 1:  # signs are exact
             function = kernels.narrowed(function, dtype, support)
         return fill(key, shape, numpy_dtype(dtype), bits, function, index)
