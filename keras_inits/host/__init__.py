@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import inspect
 import random
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager

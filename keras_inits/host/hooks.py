@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-_PATCHING = threading.Lock()
+_PATCHING = threading.RLock()  # two threads must not put each other's patches back
 
 
 @contextmanager

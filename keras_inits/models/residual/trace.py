@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 from keras_inits import host
-from keras_inits.host import symbolic_calls
+from keras_inits.host.hooks import symbolic_calls
 
 _L = keras.layers
 # Layers of `keras.layers` that are made of others, or call what a user wrote.
