@@ -21,12 +21,20 @@ from keras_inits.registry import get, names, register
 from keras_inits.schemes.constant import Constant, Identity, One, Zero
 from keras_inits.schemes.data import DataNormal, FromArray
 from keras_inits.schemes.depth import Scaled, SmallInit, WangInit, depth_factor
-from keras_inits.schemes.identity import Dirac, ZerO
-from keras_inits.schemes.orthogonal import DeltaOrthogonal, Orthogonal
+from keras_inits.schemes.identity import Dirac, IDInit, ZerO
+from keras_inits.schemes.orthogonal import ConvolutionOrthogonal, DeltaOrthogonal, Orthogonal
 from keras_inits.schemes.prior import PriorBias
-from keras_inits.schemes.recurrent import Chrono, EchoState, ForgetGateBias, Gated, StepBias
+from keras_inits.schemes.recurrent import (
+    Chain,
+    Chrono,
+    EchoState,
+    ForgetGateBias,
+    Gated,
+    StepBias,
+)
 from keras_inits.schemes.resampling import ICNR, Bilinear
 from keras_inits.schemes.sparse import Sparse, SparseInputs
+from keras_inits.schemes.state_space import S4D, HiPPO, LRURing
 from keras_inits.schemes.uniform_normal import (
     Normal,
     RandomNormal,
@@ -35,6 +43,8 @@ from keras_inits.schemes.uniform_normal import (
     Uniform,
 )
 from keras_inits.schemes.variance_scaling import (
+    ComplexGlorot,
+    ComplexHe,
     FanInUniform,
     GlorotNormal,
     GlorotUniform,
@@ -45,6 +55,7 @@ from keras_inits.schemes.variance_scaling import (
     LecunNormal,
     LecunUniform,
     RandomWalk,
+    SignedConstant,
     Siren,
     VarianceScaling,
     XavierNormal,
@@ -101,8 +112,12 @@ _LATER = {
 
 __all__ = [  # noqa: RUF022 - plain order: ruff takes ICNR for a constant
     "Bilinear",
+    "Chain",
     "Chrono",
+    "ComplexGlorot",
+    "ComplexHe",
     "Constant",
+    "ConvolutionOrthogonal",
     "DataNormal",
     "DefaultStream",
     "DeltaOrthogonal",
@@ -117,11 +132,14 @@ __all__ = [  # noqa: RUF022 - plain order: ruff takes ICNR for a constant
     "GlorotUniform",
     "HeNormal",
     "HeUniform",
+    "HiPPO",
     "ICNR",
+    "IDInit",
     "Identity",
     "KaimingNormal",
     "KaimingUniform",
     "Keras1Stream",
+    "LRURing",
     "LecunNormal",
     "LecunUniform",
     "Normal",
@@ -133,9 +151,11 @@ __all__ = [  # noqa: RUF022 - plain order: ruff takes ICNR for a constant
     "RandomUniform",
     "RandomWalk",
     "Report",
+    "S4D",
     "Scaled",
     "Scheme",
     "SignalMonitor",
+    "SignedConstant",
     "Siren",
     "SmallInit",
     "Sparse",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,31 @@ def _shares(shape: Shape) -> list[float]:
     return [2 * (i + 1) / (n * (n + 1)) for i in range(n)]
 
 
+def _chain(above: float, below: float) -> Callable[[Shape], float]:
+    return lambda s: float((above * np.eye(s[0], k=1) + below * np.eye(s[0], k=-1)).std())
+
+
+def _legs(n: int) -> np.ndarray:
+    """HiPPO's matrix by its two cases."""
+    a = np.zeros((n, n))
+    for i, k in np.ndindex(n, n):
+        if i >= k:
+            a[i, k] = -(i + 1) if i == k else -math.sqrt((2 * i + 1) * (2 * k + 1))
+    return a
+
+
+def _s4d(variant: str, shape: Shape) -> float:
+    half = shape[1]
+    values = {
+        "lin": [complex(-0.5, math.pi * k) for k in range(half)],
+        "inv": [
+            complex(-0.5, 2 * half / math.pi * (2 * half / (2 * k + 1) - 1)) for k in range(half)
+        ],
+        "real": [complex(-k - 1) for k in range(half)],
+    }[variant]
+    return float(np.array([[v.real for v in values], [v.imag for v in values]]).std())
+
+
 def _tent_std(shape: Shape) -> float:
     """Of 4 x 5 taps, on the diagonal of the channels alone."""
     taps = np.outer([0.25, 0.75, 0.75, 0.25], np.array([1, 2, 3, 2, 1]) / 3)
@@ -222,6 +248,16 @@ CASES: list[Case] = [
         lambda i, o: _normal(2 * math.exp(2.4 / (i - 2.4)) / i),
         nonlinearity="relu",
     ),
+    _structured(ki.SignedConstant, lambda s: (2 / 400) ** 0.5),
+    _structured(
+        ki.SignedConstant,
+        lambda s: 5 / 3 / (350 * 0.75) ** 0.5,
+        nonlinearity="tanh",
+        mode="fan_avg",
+        sparsity=0.25,
+    ),
+    *_by_fans(ki.ComplexGlorot, lambda i, o: _normal(1 / (i + o))),
+    *_by_fans(ki.ComplexHe, lambda i, o: _normal(1 / i)),
     _structured(ki.Orthogonal, lambda s: _unit_vector(max(math.prod(s[:-1]), s[-1]))),
     _structured(ki.Orthogonal, lambda s: 1.5 * _unit_vector(400), gain=1.5),
     _structured(ki.Orthogonal, lambda s: 2 * _unit_vector(50), (3, 4, 50), gain=-2.0),
@@ -229,10 +265,16 @@ CASES: list[Case] = [
     _structured(
         ki.DeltaOrthogonal, lambda s: 1.5 * _unit_vector(30, 1 / 9), (3, 3, 20, 30), gain=1.5
     ),
+    # Projections times a Haar-distributed matrix: no law of an entry is known.
+    _structured(ki.ConvolutionOrthogonal, lambda s: math.nan, (3, 3, 20, 30), gain=1.5),
     _structured(ki.Dirac, lambda s: _two_values(1, 4 / (9 * 4 * 6)), (3, 3, 4, 6)),
     _structured(ki.Dirac, lambda s: _two_values(1, 6 / (9 * 4 * 6)), (3, 3, 4, 6), groups=2),
     _structured(ki.ZerO, lambda s: _two_values(1, _eye(s))),
     Case(ki.ZerO, std=lambda s: float(_hadamard(*s).std()), shape=(5, 12), suffix="-wide"),
+    _structured(
+        ki.IDInit, lambda s: math.hypot(0.3, _two_values(2, 1 / 400)), scale=2.0, noise=0.3
+    ),
+    _structured(ki.IDInit, lambda s: 0.5 * (2 / 400) ** 0.5, last=True, epsilon=0.5),
     _alike(ki.DataNormal, stats.norm(0.5, 0.1), mean=_features(0.5), stddev=_features(0.1)),
     _structured(
         ki.DataNormal,
@@ -254,6 +296,18 @@ CASES: list[Case] = [
     _structured(ki.Chrono, lambda s: _chrono(99.0), BIAS, max_time=100.0),
     # The radius that divides the entries is random: no law of an entry is known.
     _structured(ki.EchoState, lambda s: math.nan, (300, 300), spectral_radius=0.9),
+    _structured(ki.Chain, _chain(1.02, 0.0), (30, 30)),
+    _structured(ki.Chain, _chain(0.99, 0.04), (30, 30), gain=0.99, feedback=0.04),
+    _structured(ki.HiPPO, lambda s: float(_legs(s[0]).std()), (20, 20)),
+    _structured(
+        ki.HiPPO, lambda s: float(np.sqrt(np.arange(1, 2 * s[1], 2)).std()), (1, 20), part="input"
+    ),
+    *(
+        _structured(ki.S4D, partial(_s4d, variant), (2, 20), variant=variant)
+        for variant in ("lin", "inv", "real")
+    ),
+    # Three laws in three rows.
+    _structured(ki.LRURing, lambda s: math.nan, (3, 1000), r_min=0.5, r_max=0.9),
     _structured(ki.StepBias, lambda s: _step(1e-3, 0.1), BIAS),
     _structured(ki.StepBias, lambda s: _step(0.5, 3.0), BIAS, low=0.5, high=3.0),
     _structured(ki.PriorBias, lambda s: 0.0, BIAS, probability=0.01),

@@ -37,6 +37,9 @@ CARRIERS: list[tuple[tuple[int, ...], Callable[[Any], keras.Layer], tuple[int, .
     ((4,), lambda i: L.Dense(4, kernel_initializer=i), (4, 4)),
     ((5, 5, 4), lambda i: L.Conv2D(4, 3, kernel_initializer=i), (3, 3, 4, 4)),
     ((5, 5, 4), lambda i: L.Conv2DTranspose(4, 4, kernel_initializer=i), (4, 4, 4, 4)),
+    ((2,), lambda i: L.Dense(4, kernel_initializer=i), (2, 4)),
+    ((3,), lambda i: L.Dense(4, kernel_initializer=i), (3, 4)),
+    ((1,), lambda i: L.Dense(4, kernel_initializer=i), (1, 4)),
     ((2, 3), lambda i: L.LSTM(2, bias_initializer=i, unit_forget_bias=False), (8,)),
 ]
 

@@ -8,6 +8,7 @@ from keras_inits.schemes import orthogonal
 from keras_inits.schemes import identity
 from keras_inits.schemes import data
 from keras_inits.schemes import recurrent
+from keras_inits.schemes import state_space
 from keras_inits.schemes import prior
 from keras_inits.schemes import depth
 from keras_inits.schemes import sparse
@@ -23,6 +24,7 @@ __all__ = [
     "recurrent",
     "resampling",
     "sparse",
+    "state_space",
     "uniform_normal",
     "variance_scaling",
 ]

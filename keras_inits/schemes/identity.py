@@ -1,14 +1,15 @@
-"""Kernels that pass their input on: Dirac and ZerO."""
+"""Kernels that pass their input on: Dirac, ZerO and IDInit."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_inits import checks, laws
-from keras_inits.base import Scheme
+from keras_inits.base import Scheme, check_seed
 from keras_inits.registry import register
 from keras_inits.streams import Stream
 from keras_inits.streams.narrow import numpy_dtype
@@ -122,3 +123,64 @@ def _hadamard(rows: int, columns: int) -> np.ndarray:
 
 def _centre(field: Sequence[int]) -> tuple[int, ...]:
     return tuple((extent - 1) // 2 for extent in field)
+
+
+@register(
+    law="identities side by side and N(0, noise^2), or +-epsilon where last",
+    source="Pan et al. 2025, arXiv 2503.04626",
+    family="identity",
+)
+class IDInit(Scheme):
+    """Identities side by side, so that no output is without an input; for residual networks.
+
+    With n inputs, entry (i, j) is `scale` where i = j mod n, plus N(0, `noise`^2) everywhere. `last` is
+    True for the kernel that ends a residual branch: entry (j mod n, j) is `epsilon`, ((j + 1) mod n, j)
+    is -`epsilon`, so that a branch starts at almost 0 without dead units. A convolution's kernel is the
+    matrix (field * inputs, outputs), reshaped. The three numbers are >= 0. Rank 2 to 5, else
+    ValueError at the call.
+
+    >>> x = IDInit(noise=0.0)((2, 4))
+    >>> [float(entry) for entry in x[0]]
+    [1.0, 0.0, 1.0, 0.0]
+
+    Source: Pan et al. 2025 (arXiv 2503.04626), section 3.
+    """
+
+    linear_map = True
+    min_rank, max_rank = 2, 5
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        last: bool = False,
+        epsilon: float = 1e-6,
+        noise: float = 1e-6,
+        seed: Any = None,
+    ) -> None:
+        self.scale = checks.number("IDInit", "scale", scale, low=0)
+        self.last = checks.boolean("IDInit", "last", last)
+        self.epsilon = checks.number("IDInit", "epsilon", epsilon, low=0)
+        self.noise = checks.number("IDInit", "noise", noise, low=0)
+        self.seed = check_seed("IDInit", seed)
+
+    def law(self, shape: tuple[int, ...]) -> laws.Law | None:
+        share = 1 / max(math.prod(shape[:-1]), 1)
+        if not self.last:
+            parts = [laws.Normal(mean, self.noise) for mean in (self.scale, 0.0)]
+            return laws.mixture(parts, [share, 1 - share])
+        if share == 1:
+            return laws.Point(0.0)
+        values = [laws.Point(value) for value in (self.epsilon, -self.epsilon, 0.0)]
+        return laws.mixture(values, [share, share, 1 - 2 * share])
+
+    def values(
+        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
+    ) -> np.ndarray:
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        apart = np.subtract.outer(np.arange(rows), np.arange(columns)) % rows
+        if self.last:
+            kernel = self.epsilon * ((apart == 0) * 1.0 - (apart == 1 % rows))
+        else:
+            noise = stream.normal((rows, columns), 0.0, self.noise, dtype)
+            kernel = self.scale * (apart == 0) + noise
+        return kernel.astype(dtype).reshape(shape)

@@ -1,6 +1,6 @@
 """Laws of recurrent layers: gates side by side, kernels by their dynamics."""
 
-from keras_inits.schemes.recurrent.dynamics import EchoState, StepBias
+from keras_inits.schemes.recurrent.dynamics import Chain, EchoState, StepBias
 from keras_inits.schemes.recurrent.gates import Chrono, ForgetGateBias, Gated
 
-__all__ = ["Chrono", "EchoState", "ForgetGateBias", "Gated", "StepBias"]
+__all__ = ["Chain", "Chrono", "EchoState", "ForgetGateBias", "Gated", "StepBias"]

@@ -1,4 +1,4 @@
-"""Laws by what a recurrence does over time: echo states, steps of state-space layers."""
+"""Laws by what a recurrence does over time: echo states, chains, steps of state-space layers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from keras_inits import checks, laws
 from keras_inits.base import Scheme, check_seed
 from keras_inits.registry import register
 from keras_inits.streams import Stream
+from keras_inits.streams.narrow import numpy_dtype
 from keras_inits.streams.stream import Index
 
 # Up to here a dense solve of all eigenvalues takes no longer than an iteration.
 _DENSE = 256
+
+
+def _square(owner: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    if 0 not in shape and shape[0] != shape[1]:
+        raise checks.value_error(owner, "shape", "a square matrix", shape)
+    return shape
 
 
 @register(law="U(-1/2, 1/2) scaled to a spectral radius", source="Jaeger 2001", family="recurrent")
@@ -43,10 +50,7 @@ class EchoState(Scheme):
         self.seed = check_seed("EchoState", seed)
 
     def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
-        dims = super().check_shape(shape)
-        if 0 not in dims and dims[0] != dims[1]:
-            raise checks.value_error("EchoState", "shape", "a square matrix", dims)
-        return dims
+        return _square("EchoState", super().check_shape(shape))
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
@@ -103,3 +107,48 @@ class StepBias(Scheme):
 
     def law(self, shape: tuple[int, ...]) -> laws.Law:
         return laws.SoftplusStep(self.low, self.high)
+
+
+@register(
+    law="gain above the diagonal, feedback below, else 0",
+    source="Orhan & Pitkow 2020, arXiv 1905.13715",
+    family="recurrent",
+)
+class Chain(Scheme):
+    """A recurrent kernel that hands each unit's state to the next: `gain` just above the diagonal.
+
+    A linear state h K moves on by a unit and grows by `gain` at every step, so that n units hold the
+    last n inputs of the first. `feedback` goes just below the diagonal: the paper's second variant is
+    `Chain(0.99, 0.04)`. Both are finite numbers. Square matrices only, else ValueError at the call.
+
+    >>> k = Chain()((3, 3))
+    >>> round(float(k[0, 1]), 2)
+    1.02
+
+    Source: Orhan & Pitkow 2020 (arXiv 1905.13715); the authors' `NonnormalInit.py`.
+    """
+
+    random = False
+    min_rank = max_rank = 2
+
+    def __init__(self, gain: float = 1.02, feedback: float = 0.0) -> None:
+        self.gain = checks.number("Chain", "gain", gain)
+        self.feedback = checks.number("Chain", "feedback", feedback)
+
+    def check_dtype(self, dtype: object) -> str:
+        return checks.float_dtype("Chain", super().check_dtype(dtype))
+
+    def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        return _square("Chain", super().check_shape(shape))
+
+    def law(self, shape: tuple[int, ...]) -> laws.Law | None:
+        n = max(shape[0], 1)
+        share = (n - 1) / n**2
+        parts = [laws.Point(value) for value in (self.gain, self.feedback, 0.0)]
+        return laws.mixture(parts, [share, share, 1 - 2 * share])
+
+    def values(
+        self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
+    ) -> np.ndarray:
+        kernel = self.gain * np.eye(shape[0], k=1) + self.feedback * np.eye(shape[0], k=-1)
+        return kernel.astype(numpy_dtype(dtype))

@@ -1,6 +1,7 @@
 """Laws whose variance follows the fans: LeCun, Glorot/Xavier, He/Kaiming, PyTorch's default."""
 
-from keras_inits.schemes.variance_scaling.by_width import RandomWalk, Siren
+from keras_inits.schemes.variance_scaling.by_width import RandomWalk, SignedConstant, Siren
+from keras_inits.schemes.variance_scaling.complex import ComplexGlorot, ComplexHe
 from keras_inits.schemes.variance_scaling.general import TRUNCATED_STDDEV, VarianceScaling
 from keras_inits.schemes.variance_scaling.named import (
     GlorotNormal,
@@ -20,6 +21,8 @@ from keras_inits.schemes.variance_scaling.pytorch import (
 
 __all__ = [
     "TRUNCATED_STDDEV",
+    "ComplexGlorot",
+    "ComplexHe",
     "FanInUniform",
     "GlorotNormal",
     "GlorotUniform",
@@ -30,6 +33,7 @@ __all__ = [
     "LecunNormal",
     "LecunUniform",
     "RandomWalk",
+    "SignedConstant",
     "Siren",
     "VarianceScaling",
     "XavierNormal",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from keras_inits import checks
+from keras_inits import checks, laws
+from keras_inits.gains import TORCH_NONLINEARITIES, torch_gain
 from keras_inits.registry import register
-from keras_inits.schemes.variance_scaling.general import Axes, VarianceScaling
+from keras_inits.schemes.variance_scaling.general import MODES, Axes, VarianceScaling, fan
 
 
 class _ByWidth(VarianceScaling):
@@ -96,3 +97,43 @@ class RandomWalk(_ByWidth):
         else:
             g = math.sqrt(2.0) * math.exp(1.2 / (max(n, 6.0) - 2.4))
         return g / math.sqrt(n)
+
+
+@register(
+    law="+-gain/sqrt(fan (1 - sparsity))",
+    source="Ramanujan et al. 2020, arXiv 1911.13299",
+    family="variance_scaling",
+)
+class SignedConstant(_ByWidth):
+    """Each entry +c or -c with equal chances, c = gain/sqrt(n (1 - sparsity)), n the fan of `mode`.
+
+    The gain is that of `nonlinearity`, as in `KaimingNormal`; `mode` is "fan_in", "fan_out",
+    "fan_avg" or "fan_geo_avg". For networks of which a part of the weights is kept and none trained:
+    `sparsity` >= 0 and < 1 is the share of weights that will be left out.
+
+    >>> x = SignedConstant(sparsity=0.5, seed=0)((400, 300))
+    >>> round(float(keras.ops.min(abs(x))), 3), round(float(keras.ops.max(abs(x))), 3)
+    (0.1, 0.1)
+
+    Source: Ramanujan et al. 2020 (arXiv 1911.13299); the authors' `utils/builder.py`.
+    """
+
+    def __init__(
+        self,
+        nonlinearity: str = "relu",
+        mode: str = "fan_in",
+        sparsity: float = 0.0,
+        seed: Any = None,
+        input_axes: Axes = None,
+        output_axes: Axes = None,
+    ) -> None:
+        owner = "SignedConstant"
+        self.nonlinearity = checks.one_of(owner, "nonlinearity", nonlinearity, TORCH_NONLINEARITIES)
+        self.mode = checks.one_of(owner, "mode", mode, MODES)
+        self.sparsity = checks.number(owner, "sparsity", sparsity, low=0, below=1)
+        self._set_seed_and_axes(seed, input_axes, output_axes)
+
+    def law(self, shape: tuple[int, ...]) -> laws.Law:
+        n = max(1.0, fan(self.mode, *self.fans(shape)))
+        value = torch_gain(self.nonlinearity) / math.sqrt(n * (1.0 - self.sparsity))
+        return laws.Discrete([-value, value], [0.5, 0.5])

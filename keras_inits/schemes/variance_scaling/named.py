@@ -8,7 +8,7 @@ from keras_inits.registry import register
 from keras_inits.schemes.variance_scaling.general import Axes, VarianceScaling
 
 
-class _Named(VarianceScaling):
+class Named(VarianceScaling):
     """A scheme with Keras's arguments, whose scale, mode and distribution its name gives."""
 
     def __init__(self, seed: Any = None, input_axes: Axes = None, output_axes: Axes = None) -> None:
@@ -16,7 +16,7 @@ class _Named(VarianceScaling):
 
 
 @register(law="U(-L, L), L = sqrt(3/fan_in)", source="LeCun et al. 1998", family="variance_scaling")
-class LecunUniform(_Named):
+class LecunUniform(Named):
     """U(-sqrt(3/fan_in), sqrt(3/fan_in)): variance 1/fan_in.
 
     For linear, tanh (scaled) and SELU layers. Some texts write sqrt(1/fan_in) for the bound, which
@@ -37,7 +37,7 @@ class LecunUniform(_Named):
     source="LeCun et al. 1998; Klambauer et al. 2017",
     family="variance_scaling",
 )
-class LecunNormal(_Named):
+class LecunNormal(Named):
     """Not truncated, unlike Keras 3's class of this name. N(0, 1/fan_in).
 
     For SELU networks (self-normalizing) and linear layers.
@@ -58,7 +58,7 @@ class LecunNormal(_Named):
     source="Glorot & Bengio 2010, eq. 16",
     family="variance_scaling",
 )
-class GlorotUniform(_Named):
+class GlorotUniform(Named):
     """U(-L, L), L = sqrt(6/(fan_in + fan_out)): Keras's default for kernels.
 
     Balances the forward and the backward signal of layers that are linear near 0, such as tanh.
@@ -79,7 +79,7 @@ class GlorotUniform(_Named):
     source="Glorot & Bengio 2010, eq. 12",
     family="variance_scaling",
 )
-class GlorotNormal(_Named):
+class GlorotNormal(Named):
     """Not truncated, unlike Keras 3's class of this name. N(0, 2/(fan_in + fan_out)).
 
     Balances the forward and the backward signal of layers that are linear near 0, such as tanh.
@@ -99,7 +99,7 @@ class GlorotNormal(_Named):
     source="He et al. 2015, arXiv 1502.01852",
     family="variance_scaling",
 )
-class HeUniform(_Named):
+class HeUniform(Named):
     """U(-sqrt(6/fan_in), sqrt(6/fan_in)): variance 2/fan_in.
 
     For layers followed by ReLU.
@@ -120,7 +120,7 @@ class HeUniform(_Named):
     aliases=("msra",),
     family="variance_scaling",
 )
-class HeNormal(_Named):
+class HeNormal(Named):
     """Not truncated, unlike Keras 3's class of this name. N(0, 2/fan_in). Also "msra".
 
     For layers followed by ReLU.
