@@ -153,7 +153,8 @@ class Scheme(keras.initializers.Initializer):
                 if apart:
                     block = self.values(shape, wide, stream, index)  # type: ignore[arg-type]
                 else:
-                    block = whole() if index is None else np.ascontiguousarray(whole()[index])
+                    block = whole() if index is None else whole()[index]
+                block = np.asarray(block, order="C")  # TensorFlow takes no other
                 block = block if wide == dtype else narrow(block, dtype, support)
             if check and not np.isfinite(block).all():
                 raise self._overflow(dtype)

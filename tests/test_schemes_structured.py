@@ -149,6 +149,16 @@ def test_lru_eigenvalues_are_uniform_on_the_ring(r_min: float, r_max: float, pha
     # So the state of white noise has variance 1: gamma^2 / (1 - |lambda|^2).
 
 
+def test_values_may_lie_in_memory_in_any_order() -> None:
+    class Turned(ki.Scheme):
+        random = False
+
+        def values(self, shape: Any, dtype: str, stream: Any, index: Any = None) -> np.ndarray:
+            return np.arange(math.prod(shape), dtype=dtype).reshape(shape[::-1]).T
+
+    np.testing.assert_array_equal(to_numpy(Turned()((2, 3))), [[0, 2, 4], [1, 3, 5]])
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
