@@ -16,10 +16,18 @@ import keras_inits as ki
 from keras_inits import plots
 from keras_inits.comparison import DEFAULT, Comparison, Row
 from keras_inits.comparison.curves import spread
+from keras_inits.plots.spectra import marchenko_pastur
 from keras_inits.reports.report import Panel, Report
-from keras_inits.reports.style import line_style
+from keras_inits.reports.style import line_style, outliers
 
 pytestmark = pytest.mark.once
+
+
+@dataclass
+class Compared:
+    path: str
+    before: float
+    after: float
 
 
 @pytest.fixture
@@ -256,3 +264,63 @@ print("left alone")
     path = tmp_path / "figure.png"
     assert python(code, str(path)).strip() == "left alone"
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("shape", [(400, 400), (400, 100), (100, 400)])
+def test_marchenko_and_pastur_are_the_law_of_singular_values(shape):
+    std, (rows, columns) = 0.3, shape
+    values = np.linalg.svd(np.random.default_rng(0).normal(0, std, shape), compute_uv=False)
+    bounds = [std * abs(math.sqrt(rows) + sign * math.sqrt(columns)) for sign in (-1, 1)]
+    # The bulk is rigid: far closer to its law than independent values would be.
+    for share in (0.1, 0.5, 0.9):
+        below, _ = integrate.quad(
+            lambda s: marchenko_pastur(s, rows, columns, std), bounds[0], np.quantile(values, share)
+        )
+        assert below == pytest.approx(share, abs=0.02)
+    total, _ = integrate.quad(lambda s: marchenko_pastur(s, rows, columns, std), *bounds)
+    assert total == pytest.approx(1, abs=1e-3)
+
+
+def test_singular_values_say_what_they_find():
+    mean = np.asarray(ki.HeNormal(seed=0)((200, 100))) + 0.05
+    kernels = {
+        "he": ki.HeNormal(seed=0),
+        "shifted": mean,
+        "q": ki.Orthogonal(seed=0),
+        "eye": np.eye(4),
+    }
+    figure = plots.singular_values(kernels, (200, 100))
+    _rendered(figure)
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles[1:] == ["shifted: 1 beyond chance", "q: all 1", "eye: all 1"]
+    assert titles[0].startswith("he: ")
+    assert len(plots.singular_values(["he_normal"], (3, 3, 8, 8)).axes) == 1
+    for bad, message in (([], "one kernel or more"), ({"a": np.ones(3)}, "two axes or more")):
+        with pytest.raises(ValueError, match=f"singular_values: kernels must be .*{message}"):
+            plots.singular_values(bad)
+
+
+def test_outliers_are_those_far_from_the_rest():
+    values = np.random.default_rng(0).normal(size=500)
+    assert outliers(values) == []
+    values[[7, 300]] = 30.0, -50.0
+    assert outliers(values) == [300, 7]
+    assert outliers([1.0] * 9 + [1.1, math.nan]) == [9]
+
+
+@pytest.mark.parametrize("count", [5, 500])
+def test_a_report_of_many_rows_names_the_odd_one(count):
+    rows = [Compared(f"dense_{i}", 1.0, 1.0 + 0.01 * (i % 5)) for i in range(count)]
+    rows[3] = Compared("dense_3", 1.0, 40.0)
+
+    class Two(Report):
+        panels = (Panel("standard deviation", "before", "after"),)
+
+    figure = Two(rows).plot()
+    _rendered(figure)
+    (axes,) = figure.axes
+    shown = [text.get_text() for text in axes.texts] + [
+        t.get_text() for t in axes.get_yticklabels()
+    ]
+    assert "dense_3" in shown
+    assert ("dense_4" in shown) == (count == 5)

@@ -36,7 +36,13 @@ class Initialization(Report):
     }
     drop: ClassVar = ("fans", "shape")
     panels: ClassVar = (
-        Panel("standard deviation", "expected_std", "measured_std", "expected", "measured"),
+        Panel(
+            "standard deviation of the weights",
+            "expected_std",
+            "measured_std",
+            "expected",
+            "measured",
+        ),
     )
     #: `keras_inits.digest` of the model as it was left, or would have been by a dry run.
     digest: str = ""

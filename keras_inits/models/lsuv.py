@@ -41,7 +41,13 @@ class LsuvReport(Report):
 
     title: ClassVar[str] = "lsuv"
     panels: ClassVar = (
-        Panel("standard deviation", "std_before", "std_after", "orthonormal weights", "at last"),
+        Panel(
+            "standard deviation of the output",
+            "std_before",
+            "std_after",
+            "orthonormal weights",
+            "at last",
+        ),
     )
 
 

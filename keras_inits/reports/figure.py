@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_inits.reports.report import Counts, Panel, Report
-from keras_inits.reports.style import BLUE, MUTED, VERMILLION, new_figure, subtitle
+from keras_inits.reports.style import (
+    BLUE,
+    MUTED,
+    VERMILLION,
+    name_beside,
+    new_figure,
+    outliers,
+    subtitle,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,6 +49,8 @@ def report_figure(report: Report) -> Figure:
             axes.set_title(panel.title, pad=20)
             subtitle(axes, f"○ {panel.before}   ● {panel.after}")
             _dumbbells(axes, panel, rows)
+            if not named:
+                _name_outliers(axes, panel, rows)
         grid[0].set_ylim(len(rows) - 0.5, -0.5)
         if named:
             paths = [_short(row.path) for row in rows]
@@ -82,6 +92,16 @@ def _dumbbells(axes: Axes, panel: Panel, rows: Sequence[Any]) -> None:
         marked = [(row[name], y) for y, row in enumerate(values) if name in row]
         if marked:
             axes.plot(*zip(*marked, strict=True), "o", **look)
+
+
+def _name_outliers(axes: Axes, panel: Panel, rows: Sequence[Any]) -> None:
+    """Those whose last value, or whose change, is unlike the others'."""
+    scale = math.log if panel.log else float
+    shown = [{name: scale(v) for name, v in _values(row, panel).items()} for row in rows]
+    last = [row.get(panel.second, math.nan) for row in shown]
+    change = [at - row.get(panel.first, math.nan) for at, row in zip(last, shown, strict=True)]
+    for i in dict.fromkeys([*outliers(last, 3), *outliers(change, 3)]):
+        name_beside(axes, _short(rows[i].path), getattr(rows[i], panel.second), i)
 
 
 def _short(path: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -81,6 +83,25 @@ def line_style(scheme: str) -> dict[str, Any]:
     other = _OTHERS[sum(map(ord, family)) % len(_OTHERS)]
     dashes = (0, (4, 1.5)) if "normal" in scheme else "-"
     return {"color": _FAMILIES.get(family, other), "linestyle": dashes}
+
+
+def outliers(values: Any, most: int = 5) -> list[int]:
+    """Where the values are that lie far from the others: beyond six standard deviations of the rest,
+    as their median distance tells it; the farthest first."""
+    known = np.asarray(values, "float64")
+    apart = np.abs(known - np.nanmedian(known))
+    far = apart > 6 * 1.4826 * np.nanmedian(apart) + 1e-9
+    order = np.argsort(-np.nan_to_num(apart), kind="stable")
+    return [int(i) for i in order if far[i]][:most]
+
+
+def name_beside(axes: Axes, text: str, x: float, y: float, color: str = INK) -> None:
+    """A point's name, beside it and on the side that has room."""
+    right = axes.transAxes.inverted().transform(axes.transData.transform((x, y)))[0] > 0.6
+    axes.annotate(
+        text, (x, y), (-6 if right else 6, 6), textcoords="offset points", va="center",
+        ha="right" if right else "left", fontsize=7.5, color=color, parse_math=False,
+    )  # fmt: skip
 
 
 def subtitle(axes: Axes, text: str) -> None:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_inits.reports.style import BLUE, GREEN, MUTED, SKY, VERMILLION, new_figure, subtitle
+from keras_inits.reports.style import (
+    BLUE,
+    GREEN,
+    MUTED,
+    SKY,
+    VERMILLION,
+    name_beside,
+    new_figure,
+    outliers,
+    subtitle,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,18 +55,24 @@ def rank_by_depth(report: Any) -> Figure:
     if not rows:
         raise ValueError("SignalReport: rows must have ranks to plot, got none")
     shares = [row.rank / row.width for row in rows]
+    names = [row.path for row in rows]
+    least = min(range(len(rows)), key=shares.__getitem__)
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
-        axes.set_title("Rank and correlation of the units", pad=20)
+        axes.set_title(
+            f"Least of its width used: {shares[least]:.0%}, by {_short(names[least])}",
+            pad=20, parse_math=False,
+        )  # fmt: skip
         subtitle(axes, "● participation ratio / width    ▲ largest correlation of two units")
-        axes.plot(range(len(rows)), shares, "o-", color=BLUE, markersize=3.5, linewidth=1)
+        size = 3.5 if len(rows) <= _NAMED else 1.8
+        axes.plot(range(len(rows)), shares, "o-", color=BLUE, markersize=size, linewidth=1)
         correlations = [math.nan if r.correlation is None else r.correlation for r in rows]
         axes.plot(
-            range(len(rows)), correlations, "^-", color=VERMILLION, markersize=3.5, linewidth=1
+            range(len(rows)), correlations, "^-", color=VERMILLION, markersize=size, linewidth=1
         )
         axes.set_ylim(-0.03, 1.03)
-        _layers(axes, [row.path for row in rows])
+        _layers(axes, names)
 
     return new_figure(draw, max(6.4, min(0.22 * len(rows) + 2.0, 12.0)), 3.6)
 
@@ -72,13 +88,16 @@ def activations(report: Any) -> Figure:
     def draw(figure: Any) -> None:
         axes = figure.subplots()
         few = "" if len(rows) == len(report.rows) else f", {len(rows)} of {len(report.rows)} layers"
-        axes.set_title(f"Values of each layer's output{few}", pad=20)
-        subtitle(axes, "in units of the layer's root mean square; height: share of values")
+        most = max(rows, key=lambda row: row.zeros or 0.0)
+        zeros = f": {most.zeros:.0%} zeros in {_short(most.path)}" if most.zeros else ""
+        axes.set_title(f"Values of each layer's output{zeros}", pad=20, parse_math=False)
+        subtitle(axes, f"in units of the layer's root mean square; one high bar is cut{few}")
         for i, row in enumerate(rows):
             low, high, counts = report.histograms[row.path]
             size = math.sqrt(row.second_moment or 0.0) or 1.0
             edges = np.linspace(low, high, len(counts) + 1) / size
-            heights = 1.6 * np.asarray(counts) / max(max(counts), 1)
+            second = sorted(counts)[-2]  # the highest bar of a ReLU layer is its zeros
+            heights = 1.6 * np.minimum(np.asarray(counts) / max(second, 1), 1.2)
             axes.fill_between(
                 edges, i, i - np.append(heights, heights[-1]), step="post", color=SKY,
                 edgecolor=BLUE, linewidth=0.6, alpha=0.8, zorder=i,
@@ -128,7 +147,8 @@ def _finding(growth: Any) -> str:
     """What a title says."""
     if growth is None:
         return ""
-    verb = "holds" if 0.8 <= growth.chi <= 1.25 else "grows" if growth.chi > 1 else "shrinks"
+    holds = 0.8 <= growth.chi <= 1.25 and 1e-3 <= growth.total <= 1e3
+    verb = "holds" if holds else "grows" if growth.chi > 1 else "shrinks"
     return (
         f"The {growth.direction} {verb}: second moment x {growth.chi:.3g} a layer, "
         f"x {growth.total:.2g} over {growth.layers}"
@@ -170,8 +190,11 @@ def _line(
         at, heights = zip(*wrong, strict=True)
         axes.plot(at, heights, "v", color=VERMILLION, markersize=8, label="problem")
         for i, v in wrong[:6]:
-            axes.annotate(marked[i], (i, v), (0, 8), textcoords="offset points", ha="center",
-                          fontsize=7.5, color=VERMILLION, parse_math=False)  # fmt: skip
+            name_beside(axes, marked[i], i, v, VERMILLION)
+    if len(names) > _NAMED:
+        for j in outliers(np.diff(np.log(y)), 3):  # where it jumps
+            if x[j + 1] not in marked:
+                name_beside(axes, _short(names[x[j + 1]]), x[j + 1], y[j + 1])
 
 
 def _layers(axes: Axes, names: Sequence[str]) -> None:
