@@ -17,6 +17,7 @@ from keras_inits.gains import gain
 # What models from old files hold, and so what they are saved with.
 from keras_inits.legacy.keras2 import activations as _activations  # noqa: F401
 from keras_inits.legacy.keras2.operations import layer as _operations  # noqa: F401
+from keras_inits.models.width import optimizer as _optimizer  # noqa: F401
 from keras_inits.registry import get, names, register
 from keras_inits.schemes.constant import Constant, Identity, One, Zero
 from keras_inits.schemes.data import DataNormal, FromArray
@@ -80,6 +81,8 @@ if typing.TYPE_CHECKING:
     from keras_inits.models.reloadable import check_reloadable
     from keras_inits.models.residual.branches import residual_branches
     from keras_inits.models.weights.geometry import Geometry, register_geometry
+    from keras_inits.models.width.coordinates import coordinate_check
+    from keras_inits.models.width.mup import mup
     from keras_inits.reports.report import Report
 
 Zeros = Zero
@@ -94,6 +97,7 @@ _LATER = {
     "SignalMonitor": "models.monitor",
     "check_reloadable": "models.reloadable",
     "compare": "comparison.compare",
+    "coordinate_check": "models.width.coordinates",
     "data_dependent": "models.data_dependent",
     "deferred": "models.memory.deferred",
     "deferred_variables": "models.memory.deferred",
@@ -104,6 +108,7 @@ _LATER = {
     "legacy_scope": "legacy.scope",
     "lora_init": "models.adapters.lora",
     "lsuv": "models.lsuv",
+    "mup": "models.width.mup",
     "recommend": "models.recommend",
     "register_geometry": "models.weights.geometry",
     "register_preset": "models.choice.presets",
@@ -175,6 +180,7 @@ __all__ = [  # noqa: RUF022 - plain order: ruff takes ICNR for a constant
     "check_reloadable",
     "compare",
     "compute_fans",
+    "coordinate_check",
     "data_dependent",
     "deferred",
     "deferred_variables",
@@ -190,6 +196,7 @@ __all__ = [  # noqa: RUF022 - plain order: ruff takes ICNR for a constant
     "legacy_scope",
     "lora_init",
     "lsuv",
+    "mup",
     "names",
     "recommend",
     "register",

@@ -84,6 +84,16 @@ def objects_in_scope() -> dict[str, Any]:
         return dict(scope.backup)
 
 
+def excludes_from_decay(optimizer: Any) -> bool:
+    """Whether variables were excluded from an optimizer's weight decay.
+
+    `exclude_from_weight_decay` is public, but what it keeps is not (3.10 to 3.15), nor in the config:
+    a copy of the optimizer would decay what it should not.
+    """
+    kept = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
+    return any(getattr(optimizer, name, None) for name in kept)
+
+
 def give_seed(layer: Any, state: Any, seed: int) -> None:
     """Have the layer's generator with this state take the seed for the one that it was made with.
 

@@ -1,0 +1,1 @@
+"""Hyperparameters that transfer across width: the maximal update parametrization (muP)."""
