@@ -172,7 +172,7 @@ def test_tied_embeddings_are_listed():
 OPTIMIZERS = {
     "Adam": (lambda: O.Adam(0.01), True),
     "AdamW": (lambda: O.AdamW(0.01, weight_decay=0.1, clipnorm=1.0), True),
-    "Nadam": (lambda: O.Nadam(0.01), True),
+    "Adamax": (lambda: O.Adamax(0.01), True),
     "RMSprop": (lambda: O.RMSprop(0.01, use_ema=True), True),
     "Lion": (lambda: O.Lion(0.01, gradient_accumulation_steps=2), True),
     "SGD": (lambda: O.SGD(0.01, momentum=0.9), False),
@@ -258,7 +258,7 @@ def built():
     ("make", "error", "message"),
     [
         (lambda: "adam", TypeError, "Mup.optimizer: optimizer must be a Keras optimizer, got 'adam'"),
-        (lambda: O.Ftrl(0.1), TypeError, "optimizer must be an optimizer with a rule for width"),
+        (lambda: O.Nadam(0.1), TypeError, "optimizer must be an optimizer with a rule for width"),
         (lambda: O.LossScaleOptimizer(O.Adam(0.1)), TypeError, "must be the optimizer inside"),
         (built, ValueError, "optimizer must be new"),
         (excluding, ValueError, "must exclude nothing from weight decay yet"),

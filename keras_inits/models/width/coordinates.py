@@ -172,27 +172,24 @@ def _changes(
         layers.setdefault(place.path, type(place.layer).__name__)
         return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(output, "float32")))
 
-    def outputs(gradients: bool) -> dict[str, np.ndarray]:
+    def outputs(step: bool) -> dict[str, np.ndarray]:
         try:
-            found = record(
-                model, lambda: cost(x, model(x, training=False)), look, variables, gradients
-            )
+            found = record(model, lambda: cost(x, model(x, training=False)), look, variables)
         except Exception as error:
             if str(error).startswith(f"{OWNER}: "):
                 raise
             raise failure(OWNER, model, x, error) from error
-        if gradients:
+        if step:
+            reached = [(g, v) for v, g in found.weights if g is not None]
             with backend.eager():
-                optimizer.apply(
-                    *zip(*[(g, v) for v, g in found.weights if g is not None], strict=True)
-                )
+                optimizer.apply(*zip(*reached, strict=True))
         return {call.place.path: call.seen for call in reversed(found.calls)}
 
     optimizer.build(variables)
-    first = outputs(gradients=True)
+    first = outputs(step=True)
     for _ in range(steps - 1):
-        outputs(gradients=True)
-    last = outputs(gradients=False)
+        outputs(step=True)
+    last = outputs(step=False)
     return {path: float(np.abs(last[path] - seen).mean()) for path, seen in first.items()}
 
 

@@ -19,7 +19,8 @@ from keras_inits.schemes.depth import Scaled
 
 _O = keras.optimizers
 # Whose update does not change where all gradients are scaled; and those whose update scales with them.
-_ADAM_LIKE = (_O.Adam, _O.Nadam, _O.Adamax, _O.RMSprop, _O.Adagrad, _O.Lion)
+# Nadam is none of them: a part of its state moves on outside of its `update_step`.
+_ADAM_LIKE = (_O.Adam, _O.Adamax, _O.RMSprop, _O.Adagrad, _O.Lion)
 _SGD_LIKE = (_O.SGD,)
 
 
@@ -75,7 +76,7 @@ class Mup(Report):
         learning_rate times weight_decay for every variable, so that it transfers as well.
 
         Args:
-            optimizer: A new SGD, Adam, AdamW, Nadam, Adamax, RMSprop, Adagrad or Lion.
+            optimizer: A new SGD, Adam, AdamW, Adamax, RMSprop, Adagrad or Lion.
 
         Raises:
             TypeError: Another optimizer, for which no rule is known.
