@@ -30,6 +30,20 @@ def process() -> int:
     return jax.process_index()
 
 
+def sharding(tensor: Any) -> Any:
+    """How the blocks of a tensor are spread over devices; None where each has the whole."""
+    if name() != "jax" or tensor.sharding.is_fully_replicated:
+        return None
+    return tensor.sharding
+
+
+def processes(tensor: Any) -> tuple[int, ...]:
+    """Those that hold a tensor, or parts of it."""
+    if name() != "jax" or isinstance(tensor, np.ndarray):
+        return (process(),)
+    return tuple(sorted({device.process_index for device in tensor.sharding.device_set}))
+
+
 def shards(tensor: Any) -> list[Shard]:
     """The distinct blocks of a tensor, in the same order in every process."""
     shape = tuple(tensor.shape)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
 from keras_inits import checks
+from keras_inits.backend import spread
 from keras_inits.base import Scheme
 from keras_inits.models.choice.choose import Action, choose
 from keras_inits.models.choice.keras1 import in_order
 from keras_inits.models.choice.values import new_value, row, try_out
 from keras_inits.models.memory.digest import Digest
 from keras_inits.models.variables.assign import assign, follow_seeds, fresh_slots, give
-from keras_inits.models.variables.walk import walk
+from keras_inits.models.variables.walk import Walk, walk
 from keras_inits.reports.progress import progress as steps_of
 from keras_inits.reports.report import Panel, Problem, Report
+from keras_inits.streams import Stream
 from keras_inits.streams.seeds import as_stream, preview
 
 STRUCTURES = (None, True, False, "strides")
@@ -123,6 +126,7 @@ def initialize(
     found = walk(model, "initialize")
     slots = fresh_slots(model) if reset_optimizer else []
     stream = (preview if dry_run else as_stream)("initialize", seed)
+    _agree(stream, found)
     actions = choose(found, rules, structure, frozen=frozen, only=only, only_missing=only_missing)
     problems = [Problem(*p) for p in found.problems if not _answered(p[0], actions)]
     problems += [Problem(a.slot.path, a.problem) for a in actions if a.problem]
@@ -167,6 +171,19 @@ def initialize(
         if seeded:
             follow_seeds(a.slot for a in actions if a.kind == "restart")
     return report
+
+
+def _agree(stream: Stream, found: Walk) -> None:
+    """Processes that hold a model together must draw from one stream."""
+    if all(len(spread.processes(slot.variable.value)) == 1 for slot in found):
+        return
+    word = int.from_bytes(hashlib.sha256(repr(stream).encode()).digest()[:8], "little")
+    others = np.flatnonzero(spread.gathered(np.array([word], np.uint64))[:, 0] != word)
+    if others.size:
+        raise ValueError(
+            f"initialize: seed must be the same in all processes, got {stream!r} in process "
+            f"{spread.process()} and another in {', '.join(map(str, others))}"
+        )
 
 
 def _answered(path: str, actions: list[Action]) -> bool:

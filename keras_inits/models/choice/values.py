@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,10 +11,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits.backend import spread
 from keras_inits.base import Scheme
 from keras_inits.models.choice.choose import Action
 from keras_inits.models.variables.walk import Slot
-from keras_inits.models.weights.adapt import draw, label, law_of, law_text, sliver
+from keras_inits.models.weights.adapt import draw, filler, label, law_of, law_text, sliver
 from keras_inits.schemes.variance_scaling import VarianceScaling
 from keras_inits.streams import Stream
 from keras_inits.streams.narrow import numpy_dtype
@@ -82,6 +84,11 @@ def _draw(action: Action, stream: Stream) -> tuple[np.ndarray, str]:
         stream = as_stream("initialize", seed)
     stream = stream.for_weight(slot.layer, slot.path)
     with _named(action):
+        sharding = spread.sharding(slot.variable.value)
+        fill = filler(action.scheme, slot.shape, slot.dtype, stream, action.geometry)
+        if sharding is not None and fill is not None:
+            checked = lambda index: _checked(slot, fill(index))  # noqa: E731
+            return spread.to_shards(checked, slot.shape, sharding), ""
         drawn = draw(action.scheme, slot.shape, slot.dtype, stream, action.geometry)
         return _checked(slot, drawn.values), drawn.problem
 
@@ -135,9 +142,7 @@ def row(action: Action, array: np.ndarray | None) -> Drawn:
         known = law_of(used, slot.shape, geometry)
         law = law_text(used, slot.shape, geometry)
         expected = None if known is None else known.std
-        # In float64 it would take a copy: too much for a large kernel, exact for a constant bias.
-        wide = array.dtype == "float64" or array.size < 2**16
-        measured = float(array.std(dtype="float64" if wide else "float32")) if array.size else None
+        measured = _std([shard.values for shard in spread.shards(array)])
     return Drawn(
         path=slot.path,
         shape=slot.shape,
@@ -150,3 +155,20 @@ def row(action: Action, array: np.ndarray | None) -> Drawn:
         measured_std=measured,
         source=action.source,
     )
+
+
+def _std(parts: list[np.ndarray | None]) -> float | None:
+    """The standard deviation of all entries; None where there are none, or some are elsewhere."""
+    here = [part for part in parts if part is not None]
+    size = sum(part.size for part in here)
+    if not size or len(here) < len(parts):
+        return None
+    if len(here) == 1:
+        # In float64 it would take a copy: too much for a large kernel, exact for a constant bias.
+        wide = here[0].dtype == "float64" or size < 2**16
+        return float(here[0].std(dtype="float64" if wide else "float32"))
+    mean = sum(float(part.sum(dtype="float64")) for part in here) / size
+    squares = (
+        float(np.square(part.astype("float32") - mean).sum(dtype="float64")) for part in here
+    )
+    return math.sqrt(sum(squares) / size)

@@ -59,7 +59,9 @@ class Digest:
         """The value, a tensor or a NumPy array, that the slot's variable has."""
         for shard in spread.shards(value):
             self.sums.append(0 if shard.values is None else _sum(slot, shard.values, shard.block))
-            self.owners.append((slot, shard.processes))
+            whole = isinstance(value, np.ndarray)  # what each of the variable's processes will hold
+            held = spread.processes(slot.variable.value) if whole else shard.processes
+            self.owners.append((slot, held))
 
     def hexdigest(self) -> str:
         sums, here = self.sums, (spread.process(),)

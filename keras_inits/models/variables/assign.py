@@ -27,6 +27,7 @@ def assign(values: list[tuple[Any, np.ndarray]]) -> None:
 
 def give(variable: Any, array: np.ndarray, own: bool) -> None:
     """Assign an array; one that is nobody else's `own` becomes the variable's memory where it can."""
+    own = own and isinstance(array, np.ndarray)
     variable.assign(backend.to_tensor(array) if own else array)
 
 

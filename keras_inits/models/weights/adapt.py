@@ -27,6 +27,7 @@ from keras_inits.schemes.uniform_normal import (
 )
 from keras_inits.schemes.variance_scaling import VarianceScaling
 from keras_inits.streams import Stream
+from keras_inits.streams.block import Index
 
 _KERAS = keras.initializers
 _SAME_LAW: dict[type, Callable[[Any], Scheme]] = {
@@ -130,6 +131,17 @@ def draw(
         initializer.draw(geometry.map_shape, stream.child("map", i), dtype) for i in range(count)
     ]
     return Draw(geometry.assembled(np.stack(maps)))
+
+
+def filler(
+    scheme: Any, shape: tuple[int, ...], dtype: str, stream: Stream, geometry: Geometry | None
+) -> Callable[[Index], np.ndarray] | None:
+    """What draws a block as `draw` would, or None where a block cannot be drawn without the rest."""
+    if not isinstance(scheme, Scheme) or not scheme.elementwise or stream.sequential:
+        return None
+    if geometry is not None and _is_by_maps(scheme, shape, geometry):
+        return None
+    return scheme._filler(scheme.check_shape(shape), scheme.check_dtype(dtype), stream)
 
 
 def sliver(
