@@ -210,7 +210,7 @@ _host.give_whole_biases()
 
 
 def __getattr__(name: str) -> typing.Any:
-    if name in ("plots", "testing"):
+    if name in ("plots", "presets", "testing"):
         return importlib.import_module(f"{__name__}.{name}")
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

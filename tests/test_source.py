@@ -21,7 +21,7 @@ LAYERS = [
     ("fans", "gains", "laws", "streams"),
     ("base", "registry"),
     ("schemes",),
-    ("legacy", "keras1", "models"),
+    ("legacy", "keras1", "models", "presets"),
     ("comparison",),
     ("plots", "cli", "testing", "__main__"),
 ]

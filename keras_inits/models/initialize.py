@@ -76,7 +76,8 @@ def initialize(
     Args:
         model: A built Keras model.
         rules: None draws from each layer's own initializer (really: a seed that it holds plays no
-            part); a preset's name takes a framework's defaults; (pattern, initializer) pairs, or a
+            part); a preset's name, or what a function of `keras_inits.presets` gives, takes a
+            framework's or a paper's laws; (pattern, initializer) pairs, or a
             dict, name initializers. A pattern is a regular expression found in the variable's path,
             a Layer class (its weights, not its biases, statistics or LoRA's factors), (Layer class,
             role), or a function of a slot (`.path`, `.role`, `.shape`, `.layer`). The first match
@@ -127,8 +128,10 @@ def initialize(
     slots = fresh_slots(model) if reset_optimizer else []
     stream = (preview if dry_run else as_stream)("initialize", seed)
     _agree(stream, found)
-    actions = choose(found, rules, structure, frozen=frozen, only=only, only_missing=only_missing)
-    problems = [Problem(*p) for p in found.problems if not _answered(p[0], actions)]
+    actions, problems = choose(
+        found, rules, structure, frozen=frozen, only=only, only_missing=only_missing
+    )
+    problems += [Problem(*p) for p in found.problems if not _answered(p[0], actions)]
     problems += [Problem(a.slot.path, a.problem) for a in actions if a.problem]
 
     seeded = seed is not None and not stream.sequential

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from keras_inits import checks
+from keras_inits.models.choice.preset import Preset
 from keras_inits.models.choice.presets import PRESETS
 from keras_inits.models.flow.batch import batch_of
 from keras_inits.models.flow.guards import saved
@@ -83,7 +84,7 @@ def recommend(
 ) -> Recommendation:
     """Try several starts on a model, without training, and rank them by what the signal does.
 
-    Tried are the layers' own initializers drawn again, the presets, orthogonal kernels, normal ones
+    Tried are the layers' own initializers drawn again, the general presets, orthogonal kernels, normal ones
     with the gain of the model's activation, and `lsuv`. The model is the same afterwards.
 
     Args:
@@ -135,7 +136,7 @@ def _starts(model: Any, x: Any, seed: int) -> list[tuple[str, str, Callable[[], 
     found: list[tuple[str, str, Callable[[], object]]] = [
         ("own", f"keras_inits.initialize(model, seed={seed})", lambda: initialize(model, seed=seed))
     ]
-    for name in PRESETS:
+    for name in filter(_is_tried, PRESETS):
         code = f'keras_inits.initialize(model, "{name}", seed={seed})'
         found.append((name, code, lambda name=name: initialize(model, name, seed=seed)))  # type: ignore[misc]
     kernels: dict[str, tuple[str, Any]] = {"orthogonal": (f'"{ORTHOGONAL}"', ORTHOGONAL)}
@@ -148,6 +149,11 @@ def _starts(model: Any, x: Any, seed: int) -> list[tuple[str, str, Callable[[], 
     code = f"keras_inits.lsuv(model, x, seed={seed})"
     found.append(("lsuv", code, lambda: lsuv(model, x, seed=seed, progress=False)))
     return found
+
+
+def _is_tried(name: str) -> bool:
+    """Not the presets that a residual architecture must be made for, but the most common one."""
+    return name == "gpt2" or not isinstance(PRESETS[name], Preset)
 
 
 def _row(name: str, code: str, report: SignalReport) -> Start:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import keras
 
 from keras_inits import checks
+from keras_inits.models.choice.preset import Preset
 from keras_inits.models.choice.presets import preset
 from keras_inits.models.choice.rules import Rule, as_pattern, first_matches, parse_rules
 from keras_inits.models.variables.origin import quantization
@@ -18,6 +19,7 @@ from keras_inits.models.variables.walk import STATE_ROLES, Slot, Walk
 from keras_inits.models.weights.adapt import as_scheme, fitted
 from keras_inits.models.weights.geometry import Geometry
 from keras_inits.models.weights.layers import geometry_of
+from keras_inits.reports.report import Problem
 from keras_inits.schemes.data import FromArray
 
 EMPTY = "built under deferred() and still zero: neither drawn nor loaded"
@@ -51,11 +53,15 @@ def choose(
     frozen: bool = False,
     only: Any = None,
     only_missing: bool = False,
-) -> list[Action]:
-    """The action for each variable under `rules`, fitted to its layer where `structure` asks for it."""
+) -> tuple[list[Action], list[Problem]]:
+    """The action for each variable under `rules`, fitted to its layer where `structure` asks for it.
+
+    And what of a preset does not hold for the model.
+    """
     chosen = _only(found, only)
+    by_rules, problems = _by_rules(found, rules, frozen)
     actions = []
-    for slot, action in zip(found, _by_rules(found, rules, frozen), strict=True):
+    for slot, action in zip(found, by_rules, strict=True):
         if slot not in chosen:
             action = Action(slot, "keep", "kept: not in only")
         elif only_missing and not is_waiting(slot.variable):
@@ -63,7 +69,7 @@ def choose(
         if action.kind == "keep" and is_waiting(slot.variable):
             action = replace(action, problem=f"{EMPTY}; {action.source}")
         actions.append(_fitted(action, structure))
-    return actions
+    return actions, problems
 
 
 def _only(found: Walk, only: Any) -> set[Slot]:
@@ -89,12 +95,13 @@ def _layer_pattern(pattern: Any) -> Any:
     return as_pattern(pattern, "only")
 
 
-def _by_rules(found: Walk, rules: Any, frozen: bool) -> list[Action]:
+def _by_rules(found: Walk, rules: Any, frozen: bool) -> tuple[list[Action], list[Problem]]:
     matches: Sequence[Rule | None] = [None] * len(found)
-    source, by_preset = "rule", isinstance(rules, str)
+    source, by_preset = "rule", isinstance(rules, (str, Preset))
+    problems: list[Problem] = []
     if by_preset:
         source = f"preset {rules!r}"
-        listed = preset(rules, found.slots)
+        listed, problems = preset(rules, found.slots)
         matches = [None if _is_no_weight(slot) else _first(listed, slot) for slot in found]
     elif rules is not None:
         matches = first_matches(parse_rules(rules), found.slots)
@@ -111,7 +118,7 @@ def _by_rules(found: Walk, rules: Any, frozen: bool) -> list[Action]:
             actions.append(
                 Action(slot, kind, chosen, rule.initializer, named=True, exact=rule.exact)
             )
-    return actions
+    return actions, problems
 
 
 def _first(rules: list[Rule], slot: Slot) -> Rule | None:

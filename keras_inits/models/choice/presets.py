@@ -14,12 +14,15 @@ import keras
 from keras_inits import checks
 from keras_inits.fans import compute_fans
 from keras_inits.host import is_keras
+from keras_inits.models.choice import depth
 from keras_inits.models.choice.keras1 import keras1
+from keras_inits.models.choice.preset import ATTENTION, KERNELS, Preset
 from keras_inits.models.choice.rules import Rule, parse_rules
 from keras_inits.models.variables.origin import attributes, sublayers
 from keras_inits.models.variables.walk import Slot
 from keras_inits.models.weights.layers import TRANSPOSED, geometry_of
 from keras_inits.registry import get
+from keras_inits.reports.report import Problem
 from keras_inits.schemes.constant import Constant, Identity, One, Zero
 from keras_inits.schemes.orthogonal import Orthogonal
 from keras_inits.schemes.recurrent import ForgetGateBias
@@ -27,24 +30,22 @@ from keras_inits.schemes.uniform_normal import Normal
 from keras_inits.schemes.variance_scaling import FanInUniform, VarianceScaling, XavierUniform
 
 _L = keras.layers
-ATTENTION = (_L.MultiHeadAttention, _L.GroupQueryAttention)
-KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel", "recurrent_kernel")
 WEIGHTS = (*KERNELS, "bias")
 _INPUTS = ("query", "key", "value")
 _SCALES, _SHIFTS = ("gamma", "scale"), ("bias", "beta")
 
 Rules = Sequence[Any]
-Preset = Rules | Callable[[list[Slot]], Rules]
-PRESETS: dict[str, Preset] = {}
+PRESETS: dict[str, Rules | Callable[[list[Slot]], Rules] | Preset] = {}
 
 
-def register_preset(name: str, rules: Preset) -> None:
+def register_preset(name: str, rules: Rules | Callable[[list[Slot]], Rules] | Preset) -> None:
     """Make `initialize(model, name)` take these rules.
 
     Args:
         name: What users write; letters, digits, "-", "_" and ".".
         rules: (pattern, initializer) pairs as `initialize` takes them, the first match counting, or
-            a function that makes such pairs of the model's slots. A rule that matches nothing is no
+            a function that makes such pairs of the model's slots, or what a function of
+            `keras_inits.presets` gives. A rule that matches nothing is no
             error here; a variable that no rule matches is drawn from its layer's own initializer.
 
     Raises:
@@ -58,11 +59,14 @@ def register_preset(name: str, rules: Preset) -> None:
         raise checks.type_error("register_preset", "name", "a string", name)
     if name in PRESETS or not re.fullmatch(r"[\w.-]+", name):
         raise checks.value_error("register_preset", "name", "a free name without spaces", name)
-    PRESETS[name] = rules if callable(rules) else parse_rules(rules)
+    made = callable(rules) or isinstance(rules, Preset)
+    PRESETS[name] = rules if made else parse_rules(rules)
 
 
-def preset(name: str, slots: list[Slot]) -> list[Rule]:
-    """The rules of the preset of this name for a model with these variables."""
+def preset(name: str | Preset, slots: list[Slot]) -> tuple[list[Rule], list[Problem]]:
+    """The rules of a preset for a model with these variables, and what of it does not hold there."""
+    if isinstance(name, Preset):
+        return name.rules(slots)
     if name not in PRESETS and _is_initializer(name):
         raise ValueError(
             f"initialize: rules must name a preset, got the initializer {name!r}; to draw every kernel "
@@ -70,8 +74,10 @@ def preset(name: str, slots: list[Slot]) -> list[Rule]:
         )
     checks.one_of("initialize", "rules (a preset's name)", name, tuple(PRESETS))
     rules = PRESETS[name]
+    if isinstance(rules, Preset):
+        return rules.rules(slots)
     made = rules(slots) if callable(rules) else rules
-    return list(made) if all(isinstance(rule, Rule) for rule in made) else parse_rules(made)
+    return list(made) if all(isinstance(rule, Rule) for rule in made) else parse_rules(made), []
 
 
 def _is_initializer(name: str) -> bool:
@@ -180,47 +186,21 @@ _IRNN = [
 ]
 
 
-def _gpt2(slots: list[Slot]) -> list[Rule]:
-    """GPT-2: N(0, 0.02^2), biases 0; what writes to the residual stream / sqrt(2 blocks).
-
-    A block is an attention layer. Its output projection writes to the stream, and so does each
-    dense map outside attention that narrows to the attention's width.
-    """
-    around = [_around(slot, ATTENTION) for slot in slots]
-    blocks = len({id(layer) for layer in around if layer is not None})
-    widths = {
-        slot.shape[0]
-        for slot, layer in zip(slots, around, strict=True)
-        if layer is not None and slot.role == "kernel" and slot.layer.name == "query"
-    }
-
-    def writes_to_stream(slot: Slot) -> bool:
-        if slot.role != "kernel":
-            return False
-        if _around(slot, ATTENTION):
-            return slot.layer.name == "attention_output"
-        geometry = geometry_of(slot.layer, slot.role, slot.shape)
-        if geometry is None or not isinstance(slot.layer, (_L.Dense, _L.EinsumDense)):
-            return False
-        return geometry.fan_out in widths and geometry.fan_in > geometry.fan_out
-
-    residual = 0.02 / math.sqrt(2 * max(blocks, 1))
-    return [
-        Rule(writes_to_stream, Normal(residual), exact=True),
-        Rule(_role(*KERNELS, "embeddings"), Normal(0.02), exact=True),
-        Rule(_is_norm_scale, One(), exact=True),
-        Rule(_role(*_SHIFTS), Zero(), exact=True),
-    ]
-
-
 PRESETS.update(
     {
         "keras": [Rule(lambda slot: True, each=_keras)],
         "keras1": [Rule(lambda slot: True, each=keras1, exact=True)],
         "torch": [replace(rule, exact=True) for rule in _TORCH],
         "flax": _FLAX,
-        "gpt2": _gpt2,
+        "gpt2": depth.gpt2(),
         "irnn": _IRNN,
+        "small_init": depth.small_init(),
+        "wang": depth.wang(),
+        "fixup": depth.fixup(),
+        "zero_residual": depth.zero_residual(),
+        "layer_scale": depth.layer_scale(),
+        "deepnorm": depth.deepnorm(),
+        "t_fixup": depth.t_fixup(),
     }
 )
 

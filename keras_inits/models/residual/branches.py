@@ -12,7 +12,7 @@ from keras_inits import checks
 from keras_inits.models.flow.batch import shapes
 from keras_inits.models.flow.places import places
 from keras_inits.models.residual.graph import Graph
-from keras_inits.models.residual.rows import Branch, last_weights, rows
+from keras_inits.models.residual.rows import Branch, heads, last_weights, rows
 from keras_inits.models.residual.sums import Sum, residual_sums
 from keras_inits.models.residual.trace import Step, Trace, first_line, is_matrix, trace
 from keras_inits.models.variables.walk import walk
@@ -36,6 +36,16 @@ class Branches(Report):
     drop: ClassVar = ("between", "stream")
 
     rows: list[Branch]
+
+    def __init__(
+        self,
+        rows: Iterable[Branch],
+        problems: Iterable[Problem | tuple[str, str]] = (),
+        heads: Iterable[str] = (),
+    ) -> None:
+        super().__init__(rows, problems)
+        #: The weights that give the model's outputs, where no residual addition does.
+        self.heads = tuple(heads)
 
     def depth_of(self, branch: Branch) -> int:
         """How many branches are added to the stream of this one."""
@@ -100,7 +110,11 @@ def residual_branches(model: Any, x: Any = None) -> Branches:
     found = _traced(owner, model, _symbolic_inputs(owner, model, x))
     graph = Graph(found.steps)
     sums, unclear = residual_sums(graph)
-    return Branches(rows(graph, sums, paths), _problems(found, sums, unclear, model, paths))
+    return Branches(
+        rows(graph, sums, paths),
+        _problems(found, sums, unclear, model, paths),
+        heads(graph, sums, found.outputs, paths),
+    )
 
 
 def _traced(owner: str, model: Any, inputs: Any) -> Trace:

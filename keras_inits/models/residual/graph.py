@@ -9,10 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.models.residual.trace import Step
+from keras_inits.models.residual.trace import PRODUCTS, SUMS, Step
 
-SUMS = frozenset({"Add", "Subtract"})
-PRODUCTS = frozenset({"Multiply", "Divide", "TrueDivide"})
 # What moves or picks values and is linear. A pooling layer's name ends in its rank.
 _MOVES = frozenset(
     [

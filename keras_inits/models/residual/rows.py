@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from keras_inits.models.residual.graph import PRODUCTS, Graph
+from keras_inits.models.residual.graph import Graph
 from keras_inits.models.residual.sums import Sum
-from keras_inits.models.residual.trace import Step, is_matrix
+from keras_inits.models.residual.trace import PRODUCTS, Step
 from keras_inits.models.variables.walk import role_of
 
 
@@ -32,6 +32,7 @@ class Branch:
         factor: The number that the branch is multiplied by after its last weight.
         stream_factor: The number that the stream is multiplied by before the addition.
         stream: Number of its stream, from 1.
+        width: How many features the stream has.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Branch:
     factor: float
     stream_factor: float
     stream: int
+    width: int
 
     @property
     def between(self) -> str:
@@ -103,7 +105,17 @@ def _row(
         factor=math.prod(map(graph.factor, between)),
         stream_factor=found.factor,
         stream=stream,
+        width=int(found.step.outputs[0].shape[-1]),
     )
+
+
+def heads(
+    graph: Graph, sums: list[Sum], outputs: list[Any], paths: dict[int, str]
+) -> tuple[str, ...]:
+    """The weights that give the model's outputs, where no residual addition gives them."""
+    added = {id(found.step) for found in sums}
+    steps = list(graph.back(outputs, lambda s: bool(s.matrices) or id(s) in added, values=True))
+    return () if any(id(step) in added for step in steps) else _paths(steps, paths)
 
 
 def _has_matrix(step: Step) -> bool:
@@ -169,18 +181,10 @@ def _normalized(graph: Graph, sums: list[Sum]) -> set[int]:
 
 
 def _scales(graph: Graph, step: Step) -> list[Any]:
-    """The vectors by which a step multiplies."""
-    named = graph.is_norm(step)
-    return [
-        w
-        for w in step.weights
-        if not is_matrix(w)
-        and (
-            role_of(w) in ("gamma", "scale")
-            if named and step.kind not in PRODUCTS
-            else step.kind in PRODUCTS
-        )
-    ]
+    """The weights by which a step multiplies entry by entry."""
+    if step.kind in PRODUCTS:
+        return step.weights
+    return [w for w in step.weights if graph.is_norm(step) and role_of(w) in ("gamma", "scale")]
 
 
 def _gates(graph: Graph, found: Sum, between: list[Step], paths: dict[int, str]) -> tuple[str, ...]:

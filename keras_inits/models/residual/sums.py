@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from keras_inits.models.residual.graph import SUMS, Graph
-from keras_inits.models.residual.trace import Step
+from keras_inits.models.residual.graph import Graph
+from keras_inits.models.residual.trace import SUMS, Step
 
 
 @dataclass(eq=False)

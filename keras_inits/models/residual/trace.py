@@ -25,6 +25,9 @@ _L = keras.layers
 # Layers of `keras.layers` that are made of others, or call what a user wrote.
 _OPENED = (_L.MultiHeadAttention, _L.GroupQueryAttention, _L.EinsumDense, _L.Lambda, keras.Model)
 
+SUMS = frozenset({"Add", "Subtract"})
+PRODUCTS = frozenset({"Multiply", "Divide", "TrueDivide"})
+
 
 @dataclass(eq=False)
 class Step:
@@ -48,15 +51,17 @@ class Step:
 
     @property
     def matrices(self) -> list[Any]:
-        """Those of its weights that are matrices: the others scale, shift or normalize."""
-        return [weight for weight in self.weights if is_matrix(weight)]
+        """Those of its weights that are matrices: not what it adds or multiplies entry by entry."""
+        entrywise = self.kind in SUMS | PRODUCTS
+        return [] if entrywise else [weight for weight in self.weights if is_matrix(weight)]
 
 
 @dataclass
 class Trace:
-    """The steps of a model in their order, and the layers that stayed closed, with the reason."""
+    """The steps of a model in their order, what it gives, and the layers that stayed closed and why."""
 
     steps: list[Step] = field(default_factory=list)
+    outputs: list[Any] = field(default_factory=list)
     closed: list[tuple[Any, str]] = field(default_factory=list)
 
 
@@ -72,7 +77,8 @@ def trace(model: Any, inputs: Any) -> Trace:
     def run() -> None:
         with warnings.catch_warnings(), symbolic_calls(found.call, found.operation):
             warnings.simplefilter("ignore")  # of masks, which are not followed
-            model(inputs)
+            outputs = keras.tree.flatten(model(inputs))
+            found.trace.outputs = [t for t in outputs if isinstance(t, keras.KerasTensor)]
 
     host.in_fresh_state(run)
     return found.trace

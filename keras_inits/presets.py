@@ -1,0 +1,25 @@
+"""Presets with arguments, for `initialize(model, presets.gpt2(std=0.01))`."""
+
+from keras_inits.models.choice.depth import (
+    deepnorm,
+    fixup,
+    gpt2,
+    layer_scale,
+    skipinit,
+    small_init,
+    t_fixup,
+    wang,
+    zero_residual,
+)
+
+__all__ = [
+    "deepnorm",
+    "fixup",
+    "gpt2",
+    "layer_scale",
+    "skipinit",
+    "small_init",
+    "t_fixup",
+    "wang",
+    "zero_residual",
+]
