@@ -1,16 +1,8 @@
 """Presets with arguments, for `initialize(model, presets.gpt2(std=0.01))`."""
 
-from keras_inits.models.choice.depth import (
-    deepnorm,
-    fixup,
-    gpt2,
-    layer_scale,
-    skipinit,
-    small_init,
-    t_fixup,
-    wang,
-    zero_residual,
-)
+from keras_inits.models.choice.blocks import deepnorm, t_fixup
+from keras_inits.models.choice.depth import fixup, gpt2, small_init, wang
+from keras_inits.models.choice.zero import layer_scale, skipinit, zero_residual
 
 __all__ = [
     "deepnorm",

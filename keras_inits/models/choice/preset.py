@@ -16,6 +16,7 @@ from keras_inits.models.residual.rows import Branch
 from keras_inits.models.residual.trace import is_matrix
 from keras_inits.models.variables.walk import STATE_ROLES, Slot
 from keras_inits.reports.report import Problem
+from keras_inits.schemes.constant import One, Zero
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel", "recurrent_kernel")
 ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
@@ -108,3 +109,7 @@ def is_norm(layer: Any) -> bool:
 def is_norm_scale(slot: Slot) -> bool:
     """Whether the variable is the scale of a normalization."""
     return slot.role in ("gamma", "scale") and is_norm(slot.layer)
+
+
+#: What most presets do with the rest.
+REST = [Rule(is_norm_scale, One(), exact=True), Rule(is_bias, Zero(), exact=True)]

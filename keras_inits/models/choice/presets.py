@@ -14,7 +14,7 @@ import keras
 from keras_inits import checks
 from keras_inits.fans import compute_fans
 from keras_inits.host import is_keras
-from keras_inits.models.choice import depth
+from keras_inits.models.choice import blocks, depth, zero
 from keras_inits.models.choice.keras1 import keras1
 from keras_inits.models.choice.preset import ATTENTION, KERNELS, Preset
 from keras_inits.models.choice.rules import Rule, parse_rules
@@ -197,10 +197,10 @@ PRESETS.update(
         "small_init": depth.small_init(),
         "wang": depth.wang(),
         "fixup": depth.fixup(),
-        "zero_residual": depth.zero_residual(),
-        "layer_scale": depth.layer_scale(),
-        "deepnorm": depth.deepnorm(),
-        "t_fixup": depth.t_fixup(),
+        "zero_residual": zero.zero_residual(),
+        "layer_scale": zero.layer_scale(),
+        "deepnorm": blocks.deepnorm(),
+        "t_fixup": blocks.t_fixup(),
     }
 )
 
