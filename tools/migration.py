@@ -83,7 +83,17 @@ have in Keras 1's JSON or with Keras 3's automatic names in the same order. The 
 are layers of the new model itself. Then
 
 ```python
-rules = keras_inits.keras1.rules("model.json")
+import keras
+import keras_inits
+
+dense = {"name": "dense_1", "init": "he_uniform", "output_dim": 10, "batch_input_shape": [None, 64]}
+old = {
+    "class_name": "Sequential",
+    "keras_version": "1.2.2",
+    "config": [{"class_name": "Dense", "config": dense}],
+}
+model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, name="dense_1")])
+rules = keras_inits.keras1.rules(old)  # or the path of the file that model.to_json() was written to
 keras_inits.initialize(model, rules, seed=0)
 ```
 
