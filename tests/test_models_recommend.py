@@ -30,7 +30,8 @@ def test_a_deep_network_gets_the_gain_of_its_activation_or_lsuv(activation):
         np.testing.assert_array_equal(one, to_numpy(two))
     ranks = {row.path: i for i, row in enumerate(report.rows)}
     assert {"gain of the activation", "lsuv"} == {row.path for row in report.rows[:2]}
-    assert min(ranks["own"], ranks["keras"], ranks["flax"]) >= 2
+    assert min(ranks["own"], ranks["flax"]) >= 2
+    assert "keras" not in ranks  # it draws what the layers' own initializers draw
     assert 0.75 < report.best.forward < 1.3
     rows = {row.path: row for row in report.rows}
     assert rows["own"].forward == pytest.approx({"relu": 0.5, "gelu": 0.28}[activation], rel=0.25)

@@ -156,7 +156,7 @@ def test_nothing_is_broken_at_eighty_columns(monkeypatch: pytest.MonkeyPatch) ->
     assert {"  Why not.", "      a = 1", "      b = 2", "  short"} <= set(lines)
     (line,) = [line for line in lines if line.startswith("encoder")]
     assert line.split() == [path, "0.125"]  # the empty column went first, then the scheme
-    assert lines[-1] == "Not shown: scheme, note. All: .to_dict(), .to_csv(), .to_json()"
+    assert lines[-1] == "Not shown: scheme, note; all: .to_dict(), .to_csv(), .to_json()"
     monkeypatch.setenv("COLUMNS", "160")
     wide = str(Shown(rows))
     assert "[bold]Normal(0.05)[/]" in wide

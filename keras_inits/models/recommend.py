@@ -71,7 +71,7 @@ class Recommendation(Report):
     def summary(self) -> str:
         best = self.best
         figures = [
-            f"the {what}'s second moment changes by x {chi:.3g} a layer"
+            f"{what} x {chi:.3g} a layer"
             for what, chi in (("signal", best.forward), ("gradient", best.backward))
             if chi is not None
         ]
@@ -96,8 +96,8 @@ def recommend(
         progress: Whether work that takes seconds says how far it is.
 
     Returns:
-        A report, the best start first; `.code` is the line that draws it. What could not be tried is
-        in `.problems`.
+        A report, the best start first; `.code` is the line that draws it. Starts that draw the same are
+        one row. What could not be tried is in `.problems`.
 
     Raises:
         ValueError, TypeError: The model, the data or the loss do not fit; nothing has changed.
@@ -128,7 +128,15 @@ def recommend(
                     raise
                 problems.append(Problem(name, f"was not tried: {error}"))
             advance(name)
-    return Recommendation(sorted(rows, key=lambda row: row.score), problems)
+    return Recommendation(sorted(_different(rows), key=lambda row: row.score), problems)
+
+
+def _different(rows: list[Start]) -> list[Start]:
+    """One row for starts that draw the same, as a preset does that has no rule for these layers."""
+    found: dict[tuple[Any, ...], Start] = {}
+    for row in rows:
+        found.setdefault((row.score, row.forward, row.backward, row.dead), row)
+    return list(found.values())
 
 
 def _starts(model: Any, x: Any, seed: int) -> list[tuple[str, str, Callable[[], object]]]:

@@ -232,7 +232,9 @@ class Report:
 
     def _text(self, all_rows: bool) -> str:
         width = terminal_width()
-        lines = [self.summary()]
+        lines = []
+        for line in self.summary().splitlines():  # code, which is indented, stays whole
+            lines += [line] if line.startswith(" ") else paragraph(line, width, "")
         for problem in self.problems:
             lines += ["", problem.path or "-", *paragraph(problem.reason, width, "  ")]
             lines += paragraph(problem.why, width, "  ")

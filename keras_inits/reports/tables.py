@@ -62,7 +62,7 @@ def text_table(table: Table, width: int, all_rows: bool) -> list[str]:
         lines.append(line(row))
     if dropped:
         names = ", ".join(table.headers[i] for i in sorted(dropped))
-        lines += paragraph(f"Not shown: {names}. All: .to_dict(), .to_csv(), .to_json()", width, "")
+        lines += paragraph(f"Not shown: {names}; all: .to_dict(), .to_csv(), .to_json()", width, "")
     return lines
 
 
