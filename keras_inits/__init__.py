@@ -16,6 +16,8 @@ from keras_inits.gains import gain
 
 # What models from old files hold, and so what they are saved with.
 from keras_inits.legacy.keras2 import activations as _activations  # noqa: F401
+from keras_inits.legacy.keras2 import masks as _masks  # noqa: F401
+from keras_inits.legacy.keras2.mending import on_torch as _on_torch  # noqa: F401
 from keras_inits.legacy.keras2.operations import layer as _operations  # noqa: F401
 from keras_inits.models.width import optimizer as _optimizer  # noqa: F401
 from keras_inits.registry import get, names, register

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import legacy_masks
 import legacy_operations
 import numpy as np
 
@@ -224,3 +225,74 @@ def functions(tk: Any, tf: Any) -> Any:
 def raw_dict(tk: Any, tf: Any) -> Any:
     """Every raw operation in the loader's table, as tf.keras 2.1 to 2.3 wrote them."""
     return legacy_operations.build_raw(tk, tf, binary=False)
+
+
+@_model
+def losses(tk: Any, tf: Any) -> Any:
+    """Losses and metrics that were added to a model, and layers that led to them alone."""
+    x = tk.Input((6,))
+    mean, spread = tk.layers.Dense(3)(x), tk.layers.Dense(3)(x)
+    model = tk.Model(x, tk.layers.Dense(2)(mean))
+    model.add_loss(-0.5 * tf.reduce_mean(1 + spread - tf.square(mean) - tf.exp(spread)))
+    model.add_metric(tf.reduce_mean(tf.random.normal((3,)) * mean), name="noise")
+    return model, [_x(6)]
+
+
+@_model
+def integers(tk: Any, tf: Any) -> Any:
+    """Reductions of integers, which keep their type."""
+    x, y = tk.Input((4,), dtype="int32"), tk.Input((4,), dtype="uint8")
+    outputs = [f(x, 1) for f in (tf.reduce_mean, tf.reduce_sum, tf.reduce_prod, tf.reduce_max)]
+    outputs += [f(y, 1) for f in (tf.reduce_mean, tf.reduce_sum, tf.reduce_prod)]
+    outputs += [tf.one_hot(x, 3), tf.one_hot(x, 3, axis=1), tf.one_hot(x, 3, 2, 1)]
+    values = np.array([[3, -7, 2, 0], [-1, -2, -3, -5], [2, 1, 9, -1]], "int32")
+    return tk.Model([x, y], outputs), [values, np.abs(31 * values).astype("uint8")]
+
+
+@_model
+def pooled(tk: Any, tf: Any) -> Any:
+    """Pooling at the border, by every parity of sizes, steps and lengths."""
+    inputs = [tk.Input(shape) for shape in ((7, 2), (8, 7, 2), (5, 6, 7, 2))]
+    kinds = [(3, 2), (4, 2), (5, 2), (2, 3), (4, 3), (3, 1)]
+    outputs = [
+        getattr(tk.layers, f"{kind}Pooling{rank}D")(size, step, "same")(x)
+        for rank, x in enumerate(inputs, 1)
+        for kind in ("Average", "Max")
+        for size, step in kinds
+    ]
+    return tk.Model(inputs, outputs), [_x(*x.shape[1:]) for x in inputs]
+
+
+@_model
+def normalized(tk: Any, tf: Any) -> Any:
+    """Normalization over axes that are not the last."""
+    x = tk.Input((4, 5, 6))
+    axes = [[1, 2], [2, 3], [1, -1], 1]
+    outputs = [tk.layers.LayerNormalization(axis)(x) for axis in axes]
+    outputs.append(tk.layers.LayerNormalization([1, 3], center=False, dtype="float16")(x))
+    return tk.Model(x, outputs), [_x(4, 5, 6)]
+
+
+@_model
+def tensorflow_activations(tk: Any, tf: Any) -> Any:
+    """Functions of TensorFlow as activations, also those that Keras knows by another name."""
+    x = tk.Input((6,))
+    nn, math = tf.nn, tf.math
+    functions = [nn.log_softmax, nn.leaky_relu, nn.gelu, nn.softsign, nn.swish, math.sin, math.cos]
+    functions += [math.exp, math.abs, math.square, math.erf, math.sign, math.log_sigmoid]
+    return tk.Model(x, [tk.layers.Dense(3, activation=f)(x) for f in functions]), [_x(6)]
+
+
+@_model
+def global_policy(tk: Any, tf: Any) -> Any:
+    """Functions of TensorFlow under a policy for all layers."""
+    tk.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        x = tk.Input((6,))
+        h = tk.layers.Dense(3)(x) + 1.0
+        return tk.Model(x, tk.layers.Dense(2, dtype="float32")(h * h)), [_x(6)]
+    finally:
+        tk.mixed_precision.set_global_policy("float32")
+
+
+MODELS |= legacy_masks.MODELS

@@ -295,3 +295,29 @@ def test_weights_that_do_not_fit_change_nothing(tmp_path: Path) -> None:
         group.attrs["layer_names"] = [n for n in group.attrs["layer_names"] if n != name]
     with pytest.raises(ValueError, match="has weights in the model, and none in the file"):
         legacy_load_model(source.with_suffix(".json"), weights=path)
+
+
+class Half(keras.layers.Layer):
+    """Masks every second step."""
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * 1.0
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        return keras.ops.cast(keras.ops.ones_like(inputs)[..., 0] * np.array([1, 0]), "bool")
+
+
+def test_layers_take_masks_of_custom_classes_as_they_did(tmp_path: Path) -> None:
+    ends = [("Rescaling", {"scale": 2.0, "offset": 0.0}), ("GlobalAveragePooling1D", {})]
+    x = np.arange(8.0, dtype="float32").reshape(2, 2, 2)
+    path = _write(tmp_path, _model(("Half", {}), *ends, shape=(2, 2)))
+    model = legacy_load_model(path, custom_objects={"Half": Half})
+    np.testing.assert_allclose(to_numpy(model(x)), 2 * x.mean(axis=1))
+    path = _write(tmp_path, _model(*ends, shape=(2, 2)))
+    assert type(legacy_load_model(path).layers[0]) is keras.layers.Rescaling
+
+
+def test_statistics_of_several_axes_are_told() -> None:
+    old = {"class_name": "BatchNormalization", "config": {"name": "b", "axis": [1, 3]}}
+    with pytest.raises(ValueError, match=r"layer 'b' .* must have one axis, .* got axis=\[1, 3\]"):
+        upgrade_model(old, "keras2")

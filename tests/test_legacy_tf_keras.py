@@ -173,8 +173,8 @@ def test_every_function_of_the_tables_is_predicted(folder: Path) -> None:
     assert _functions(folder, "model-raw_dict") == {f"raw.{op}" for op in RAW}
 
 
-def test_functions_come_back_from_keras_files(folder: Path, tmp_path: Path) -> None:
-    for case in ("siamese", "raw_dict"):
+def test_functions_and_masks_come_back_from_keras_files(folder: Path, tmp_path: Path) -> None:
+    for case in ("siamese", "raw_dict", "masks_in_time", "masks_of_attention"):
         model = legacy_load_model(folder / f"model-{case}.h5")
         model.save(tmp_path / "again.keras")
         check(keras.models.load_model(tmp_path / "again.keras"), folder / f"model-{case}")

@@ -43,6 +43,13 @@ prediction to 1e-5 (layers in half precision to 1e-2). Files of Keras 2.0.8, 2.2
 
 The model comes back uncompiled. One input or output is a tensor, not a list of one. A `/` or `.` in a layer's name becomes `_`,
 which a warning tells; functions of TensorFlow keep their names.
+
+In a model with masks the layers that Keras 3 has use or hand on masks otherwise (`Add`, `Concatenate`, `LSTM`, `TimeDistributed`,
+`MultiHeadAttention`, ...) are subclasses that do it as tf.keras did; on PyTorch so are `AveragePooling` and `LayerNormalization`. They are
+registered as `keras2>NAME`: a process that loads the model from Keras's own file imports `keras_inits` first.
+
+Not to 1e-5, which a warning tells: the bicubic interpolation of `Resizing` and `UpSampling2D` on PyTorch (0.3 for values of a standard
+normal law) and JAX (0.003), and on TensorFlow the bias of convolutions with channels first whose last axis is as long.
 """
 
 KERAS1 = """\

@@ -14,12 +14,16 @@ from typing import Any
 import keras
 
 from keras_inits import checks
+from keras_inits.backend import name as backend_name
 from keras_inits.configs import DEEPEST, is_too_deep, nodes, registered
+from keras_inits.legacy.keras2 import activations
 from keras_inits.legacy.keras2.initializers import era_of
 from keras_inits.legacy.keras2.layers import class_of, upgrade_model
+from keras_inits.legacy.keras2.masks import has_masks, replaced, with_masks
 from keras_inits.legacy.keras2.mending.graph import FUNCTIONS, new_name, new_names
 from keras_inits.legacy.keras2.mending.lambdas import with_functions
-from keras_inits.legacy.keras2.reading.biases import warn_of_biases
+from keras_inits.legacy.keras2.mending.on_torch import ON_TORCH
+from keras_inits.legacy.keras2.reading.inexact import warn_of_inexact
 from keras_inits.legacy.keras2.reading.source import OWNER, Source, read, readable
 from keras_inits.legacy.keras2.reading.weights import load_weights
 
@@ -81,7 +85,7 @@ def legacy_load_model(
     objects = custom_objects or {}
     if era == "keras1":
         model = _load_keras1(path, source, weights, objects, safe_mode)
-        warn_of_biases(OWNER, model)
+        warn_of_inexact(OWNER, model)
         return model
     if safe_mode:
         _refuse_code(path, source.config)
@@ -93,13 +97,17 @@ def legacy_load_model(
             f"{OWNER}: {path.name} must hold a model's config, got {error!r}"
         ) from error
     config, functions = with_functions(config, objects)
-    objects = {**objects, **functions}
+    objects = {**activations.FUNCTIONS, **objects, **functions}
     _check_classes(config, objects)
+    if has_masks(source.config) or any(_makes_masks(x, objects) for x in _layers(config)):
+        config = with_masks(config)
+    if backend_name() == "torch":
+        config = replaced(config, ON_TORCH)
     model = _build(path, config, objects, safe_mode)
     _load(model, source, path if weights is None else Path(weights), weights is not None)
     if renamed:
         _warn(path, renamed)
-    warn_of_biases(OWNER, model)
+    warn_of_inexact(OWNER, model)
     return model
 
 
@@ -207,6 +215,14 @@ def _check_classes(config: dict[str, Any], custom_objects: dict[str, Any]) -> No
                         f"{OWNER}: custom_objects must have the class {value['class_name']!r}, "
                         f"the {key} of layer {name!r}"
                     )
+
+
+def _makes_masks(layer: dict[str, Any], custom_objects: dict[str, Any]) -> bool:
+    """Whether a layer is of a class of the user's that may make masks."""
+    default = keras.layers.Layer.compute_mask
+    is_own = layer["module"] is None and layer["registered_name"] != "keras2>Operation"
+    found = getattr(registered(layer, custom_objects), "compute_mask", default)
+    return is_own and found is not default
 
 
 def _known(node: Any, custom_objects: dict[str, Any]) -> bool:

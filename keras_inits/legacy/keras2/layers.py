@@ -91,7 +91,7 @@ def _named(
 
 
 def _functional(inner: dict[str, Any], era: str) -> dict[str, Any]:
-    inner = graph.from_first_call(inner)
+    inner = graph.from_first_call(graph.without_losses(inner))
     names = graph.new_names(inner["layers"])
     layers = [_placed(layer, names, era) for layer in inner["layers"]]
     graph.check_order(str(inner.get("name")), layers)

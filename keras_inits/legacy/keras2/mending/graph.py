@@ -8,6 +8,8 @@ from typing import Any
 MODELS = ("Model", "Functional", "Sequential")
 #: The classes of layers that were a function: of tf.keras 2.4 to 2.15, and of the releases before.
 FUNCTIONS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
+#: What tf.keras made of `add_loss` and `add_metric`.
+LOSSES = ("AddLoss", "AddMetric")
 _CONSTANT = "_CONSTANT_VALUE"  # stands where a layer's name does, for a number or an array
 
 
@@ -90,6 +92,20 @@ def from_first_call(inner: dict[str, Any]) -> dict[str, Any]:
     ]
     last = shifted(inner["output_layers"], late - functional)
     return {**inner, "layers": layers, "output_layers": outputs(last)}
+
+
+def without_losses(inner: dict[str, Any]) -> dict[str, Any]:
+    """A functional config without its losses and metrics, and the layers that lead to them alone."""
+    layers = inner["layers"]
+    names = {name_of(layer) for layer in layers}
+    while any(layer["class_name"] in LOSSES for layer in inner["layers"]):
+        graph = [[layer["inbound_nodes"] for layer in layers], inner["output_layers"]]
+        used = {reference[0] for reference in references(graph, names)}
+        kept = [x for x in layers if name_of(x) in used or x["class_name"] == "InputLayer"]
+        if len(kept) == len(layers):
+            return {**inner, "layers": kept}
+        layers = kept
+    return inner
 
 
 def references(value: Any, names: Any) -> Iterator[list[Any]]:

@@ -47,6 +47,11 @@ def _cudnn_lstm(inner: _Config) -> tuple[str, _Config]:
 def _batch_normalization(inner: _Config) -> tuple[str, _Config]:
     if isinstance(inner.get("axis"), list) and len(inner["axis"]) == 1:
         (inner["axis"],) = inner["axis"]
+    if isinstance(inner.get("axis"), list):
+        raise ValueError(
+            f"upgrade_model: layer {inner.get('name')!r} (BatchNormalization) must have one axis, "
+            f"which Keras 3 takes, got axis={inner['axis']}"
+        )
     return "BatchNormalization", inner
 
 
@@ -71,6 +76,11 @@ def _random_crop(inner: _Config) -> tuple[str, _Config]:
         f"upgrade_model: layer {inner.get('name')!r} (RandomCrop) must be one that Keras 3 computes "
         "alike, got one that crops in training alone; CenterCrop or Resizing can take its place"
     )
+
+
+def _loss(inner: _Config) -> tuple[str, _Config]:
+    """A loss or metric of a tensor that goes on."""
+    return "Identity", {"name": inner.get("name")}
 
 
 _MODES = {
@@ -107,6 +117,8 @@ _MENDED: dict[str, Callable[[_Config], tuple[str, _Config]]] = {
     "Bidirectional": _bidirectional,
     "Merge": _merge,
     "RandomCrop": _random_crop,
+    "AddLoss": _loss,
+    "AddMetric": _loss,
 }
 #: Classes that Keras 3 does not have, and what each becomes.
 REPLACED = {

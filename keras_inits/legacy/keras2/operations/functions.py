@@ -26,9 +26,19 @@ def _pair(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _reduce(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda input_tensor, axis=None, keepdims=False: function(
-        input_tensor, axis=axis, keepdims=keepdims
+    """In the dtype of the tensor, also where keras.ops takes a wider one."""
+    return lambda input_tensor, axis=None, keepdims=False: _o.cast(
+        function(input_tensor, axis=axis, keepdims=keepdims), input_tensor.dtype
     )
+
+
+def _mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The mean; of integers what is left of it without the fraction."""
+    if "int" not in keras.backend.standardize_dtype(x.dtype):
+        return _o.mean(x, axis=axis, keepdims=keepdims)
+    total = _o.sum(x, axis=axis, keepdims=keepdims)
+    count = _o.sum(_o.ones_like(x, "int32"), axis=axis, keepdims=keepdims)
+    return _o.sign(total) * (_o.abs(total) // _o.cast(count, total.dtype))
 
 
 def _arg(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -80,11 +90,20 @@ def _gather(params: Any, indices: Any, axis: Any = None, batch_dims: int = 0) ->
 
 
 def _one_hot(
-    indices: Any, depth: int, on_value: Any = 1, off_value: Any = 0, dtype: Any = None
+    indices: Any,
+    depth: int,
+    on_value: Any = None,
+    off_value: Any = None,
+    axis: Any = None,
+    dtype: Any = None,
 ) -> Any:
-    hot = _o.one_hot(indices, depth, dtype=dtype or "float32")
-    on_value, off_value = 1 if on_value is None else on_value, off_value or 0
-    return hot * (on_value - off_value) + off_value
+    """An index that is out of range has no place."""
+    hot = _o.equal(_o.expand_dims(indices, -1), _o.arange(depth, dtype=indices.dtype))
+    hot = hot if axis in (None, -1) else _o.moveaxis(hot, -1, axis)
+    is_int = type(on_value) is int or type(off_value) is int
+    on, off = 1 if on_value is None else on_value, 0 if off_value is None else off_value
+    found = _o.where(hot, on, off)
+    return _o.cast(found, dtype or ("int32" if is_int else "float32"))
 
 
 def _pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", constant_values: Any = 0) -> Any:
@@ -122,6 +141,11 @@ def _resize(
     return _o.image.resize(images, size, method, data_format="channels_last")
 
 
+def _cast(x: Any, dtype: Any) -> Any:
+    name = values.dtype_name(dtype)
+    return x if keras.backend.standardize_dtype(x.dtype) == name else _o.cast(x, name)
+
+
 def _concat(values: Any, axis: int) -> Any:
     return _o.concatenate(alike(*values), axis=axis)
 
@@ -157,7 +181,8 @@ _PAIRS = {
     **{"math.logical_or": _o.logical_or, "math.divide_no_nan": _o.divide_no_nan},
     "math.squared_difference": lambda x, y: _o.square(x - y),
 }
-_SINGLE = {
+#: Functions of one tensor.
+SINGLE: dict[str, Callable[..., Any]] = {
     **{f"math.{name}": getattr(_o, name) for name in ("abs", "exp", "log", "sqrt", "square")},
     **{f"math.{name}": getattr(_o, name) for name in ("sign", "floor", "ceil", "round", "rsqrt")},
     **{f"math.{name}": getattr(_o, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
@@ -173,7 +198,7 @@ _SINGLE = {
     **{"stop_gradient": _o.stop_gradient, "zeros_like": _o.zeros_like, "ones_like": _o.ones_like},
 }
 _REDUCED = {
-    **{"math.reduce_mean": _o.mean, "math.reduce_sum": _o.sum, "math.reduce_max": _o.max},
+    **{"math.reduce_mean": _mean, "math.reduce_sum": _o.sum, "math.reduce_max": _o.max},
     **{"math.reduce_min": _o.min, "math.reduce_prod": _o.prod, "math.reduce_all": _o.all},
     **{"math.reduce_any": _o.any, "math.reduce_std": _o.std, "math.reduce_variance": _o.var},
     **{"math.reduce_logsumexp": _o.logsumexp},
@@ -190,7 +215,7 @@ _OTHER: dict[str, Callable[..., Any]] = {
     "nn.gelu": lambda features, approximate=False: _o.gelu(features, approximate),
     "math.atan2": lambda y, x: _o.arctan2(*alike(y, x)),
     "math.add_n": lambda inputs: sum(inputs[1:], inputs[0]),
-    "cast": lambda x, dtype: _o.cast(x, values.dtype_name(dtype)),
+    "cast": _cast,
     "concat": _concat,
     "stack": _stack,
     "unstack": lambda value, num=None, axis=0: _o.unstack(value, num, axis),
@@ -214,7 +239,7 @@ _OTHER: dict[str, Callable[..., Any]] = {
 #: What each function of TensorFlow, by its public name, is in `keras.ops`.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: _pair(function) for name, function in _PAIRS.items()},
-    **{name: _first(function) for name, function in _SINGLE.items()},
+    **{name: _first(function) for name, function in SINGLE.items()},
     **{name: _reduce(function) for name, function in _REDUCED.items()},
     **_OTHER,
 }

@@ -39,7 +39,10 @@ class Operation(keras.layers.Layer):
         kind, _, raw = self.function.partition(".")
         function = RAW[raw] if kind == "raw" else FUNCTIONS[self.function]
         filled = _filled(self.arguments, tensors)
-        return function(*filled["args"], **filled["kwargs"])
+        made = function(*filled["args"], **filled["kwargs"])
+        # A tensor that comes back as it came keeps its mask: in TensorFlow from a cast to its own dtype.
+        same = self.function != "cast" and any(made is tensor for tensor in tensors)
+        return keras.ops.copy(made) if same else made
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
         """No mask goes on, as in tf.keras."""
@@ -77,7 +80,7 @@ def upgrade_operation(
         raise _problem(layer, "be called with the same constants", function)
     config = {
         "name": name_of(layer),
-        "dtype": layer["config"].get("dtype") or "float32",
+        "dtype": _policy(layer["config"].get("dtype")),
         "function": function,
         "arguments": arguments,
     }
@@ -88,6 +91,12 @@ def upgrade_operation(
         "registered_name": "keras2>Operation",
     }
     return node, [inputs[0] if len(inputs) == 1 else inputs for _, _, inputs in made]
+
+
+def _policy(dtype: Any) -> str:
+    """The name of a dtype or of a policy, which tf.keras wrote as a config."""
+    name = dtype.get("config", {}).get("name") if isinstance(dtype, dict) else dtype
+    return name if isinstance(name, str) else "float32"
 
 
 def _lambda(

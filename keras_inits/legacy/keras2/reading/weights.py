@@ -8,7 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.legacy.keras2.mending.graph import is_model, name_of, new_names
+from keras_inits.legacy.keras2.mending.graph import (
+    FUNCTIONS,
+    is_model,
+    name_of,
+    new_names,
+    without_losses,
+)
 from keras_inits.legacy.keras2.reading.stored import stored_weights
 
 _FLIPPED = (
@@ -31,6 +37,9 @@ def load_weights(model: keras.Model, config: dict[str, Any], file: Any, backend:
     else:
         groups = stored_weights(file, config)
         orders = [_in_turn]
+    for node in config["config"]["layers"] if "output_layers" in config["config"] else ():
+        if node["class_name"] != "InputLayer" and name_of(node) not in layers:
+            groups.pop(name_of(node), None)  # a layer of a loss alone
     values: dict[int, tuple[Any, np.ndarray]] = {}
     for name, (layer, node) in _matched(layers, groups):
         choices = [order(layer, node) for order in orders]
@@ -90,10 +99,12 @@ def _top(model: Any, config: dict[str, Any]) -> dict[str, tuple[Any, dict[str, A
 
 def _nodes(config: dict[str, Any]) -> list[dict[str, Any]]:
     inner = config["config"]
+    if "output_layers" in inner:
+        inner = without_losses(inner)
     return [
         node
         for node in (inner if isinstance(inner, list) else inner["layers"])
-        if node["class_name"] != "InputLayer"
+        if node["class_name"] not in ("InputLayer", *FUNCTIONS)
     ]
 
 
