@@ -641,3 +641,31 @@ def test_what_an_initializer_does_wrong_is_said(initializer, error, message):
     with pytest.raises(error, match=message):
         initialize(model, [("bias$", initializer)], seed=0)
     assert [weight.tobytes() for weight in model.get_weights()] == before
+
+
+class Failing(keras.initializers.Initializer):
+    def __call__(self, shape, dtype=None):
+        raise KeyError("of its own")
+
+
+def _failing(*_args, **_kwargs):
+    raise RuntimeError("of its own")
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (
+            (_failing, "zeros"),
+            r"rule _failing must say of d/kernel whether .* RuntimeError\('of its",
+        ),
+        (("kernel", _failing), r"d/kernel .* cannot take _failing \(rule 'kernel'\): RuntimeError"),
+        (("kernel", Failing()), r"d/kernel .* cannot take Failing \(rule 'kernel'\): KeyError"),
+    ],
+)
+def test_a_function_that_fails_is_told_with_its_rule(rule, message):
+    model = keras.Sequential([keras.Input((4,)), L.Dense(2, name="d")])
+    before = to_numpy(model.layers[0].kernel)
+    with pytest.raises(ValueError, match=message):
+        initialize(model, [rule])
+    np.testing.assert_array_equal(to_numpy(model.layers[0].kernel), before)

@@ -59,7 +59,13 @@ class Rule:
         if isinstance(self.pattern, str):
             return re.search(self.pattern, slot.path) is not None
         if _is_predicate(self.pattern):
-            return bool(self.pattern(slot))  # type: ignore[operator]
+            try:
+                return bool(self.pattern(slot))  # type: ignore[operator]
+            except Exception as error:
+                raise ValueError(
+                    f"initialize: rule {self.name} must say of {slot.path} whether it is meant, "
+                    f"got {error!r}"
+                ) from error
         cls: Any
         cls, role = self.pattern if isinstance(self.pattern, tuple) else (self.pattern, None)
         if not any(isinstance(layer, cls) for layer in slot.layers):

@@ -99,10 +99,13 @@ def _named(action: Action) -> Iterator[None]:
     slot = action.slot
     try:
         yield
-    except (ValueError, TypeError) as error:
-        raise (ValueError if isinstance(error, ValueError) else TypeError)(
+    except MemoryError:
+        raise
+    except Exception as error:  # an initializer may be anyone's function
+        is_plain = isinstance(error, (ValueError, TypeError))
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(
             f"initialize: {slot.path} of shape {slot.shape} cannot take "
-            f"{label(action.initializer)} ({action.source}): {error}"
+            f"{label(action.initializer)} ({action.source}): {error if is_plain else repr(error)}"
         ) from error
 
 
