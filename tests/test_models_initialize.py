@@ -632,7 +632,7 @@ class Stops(keras.initializers.Initializer):
             "dense/bias of shape .* gave values of dtype complex128 for float32",
         ),
         (Scaled(Complex(), 2.0), ValueError, "gave values of dtype complex128 for float32"),
-        (Stops(), StopIteration, "out of numbers"),
+        (Stops(), ValueError, r"rule 'bias\$'\): StopIteration\('out of numbers'\)"),
     ],
 )
 def test_what_an_initializer_does_wrong_is_said(initializer, error, message):
