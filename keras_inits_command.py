@@ -21,7 +21,7 @@ def main() -> int:
 
 
 def _package_unopened() -> None:
-    """The package without what its `__init__` does, which `keras_inits.cli.console.ready` makes up for."""
+    """The package without what its `__init__` does, which `keras_inits.cli.shared.console.ready` makes up for."""
     spec = importlib.util.find_spec("keras_inits")
     assert spec is not None
     package = types.ModuleType("keras_inits", "not opened")

@@ -24,6 +24,7 @@ from keras_inits.registry import get, names, register
 from keras_inits.schemes.constant import Constant, Identity, One, Zero
 from keras_inits.schemes.data import DataNormal, FromArray
 from keras_inits.schemes.depth import Scaled, SmallInit, WangInit, depth_factor
+from keras_inits.schemes.frequency import ConvolutionAware
 from keras_inits.schemes.identity import Dirac, IDInit, ZerO
 from keras_inits.schemes.orthogonal import ConvolutionOrthogonal, DeltaOrthogonal, Orthogonal
 from keras_inits.schemes.prior import PriorBias
@@ -124,6 +125,7 @@ __all__ = [  # noqa: RUF022 - plain order: ruff takes ICNR for a constant
     "ComplexGlorot",
     "ComplexHe",
     "Constant",
+    "ConvolutionAware",
     "ConvolutionOrthogonal",
     "DataNormal",
     "DefaultStream",

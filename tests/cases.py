@@ -325,6 +325,8 @@ CASES: list[Case] = [
     ),
     _alike(ki.SmallInit, _normal(2 / (5 * 64)), width=64),
     _alike(ki.WangInit, stats.norm(0, 2 / (12 * 8)), depth=12, width=64),
+    # Scaled by its own variance: no law of an entry is known.
+    _structured(ki.ConvolutionAware, lambda s: math.nan, (3, 3, 20, 30)),
     _structured(ki.Sparse, lambda s: 0.01 * 0.9**0.5),
     _structured(ki.Sparse, lambda s: 2 * 0.66**0.5, sparsity=0.3372, stddev=2.0),
     _structured(

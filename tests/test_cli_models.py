@@ -111,6 +111,14 @@ def test_recommend(folder, capsys):
     assert "keras_inits." in text.splitlines()[1]
 
 
+def test_replicate(tmp_path, capsys):
+    assert main(["replicate", "icnr", "--plot", str(tmp_path / "icnr.png")]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("icnr: no checkerboard")
+    assert "power of the checkerboard" in text
+    assert (tmp_path / "icnr.png").stat().st_size > 1000
+
+
 def test_show(capsys, tmp_path):
     shown = ["show", "xavier_normal", "--shape", "3,3,64,128", "--plot", str(tmp_path / "s.png")]
     assert main(shown) == 0
@@ -124,6 +132,8 @@ def test_show(capsys, tmp_path):
 
 
 BAD = [
+    (["replicate", "he2016"], "replicate: name must be one of 'he2015', 'saxe2013'"),
+    (["replicate", "icnr", "--plot", "no/i.png"], "replicate: --plot: cannot write to no: No such file"),
     (["init", "no.keras", "--out", "q.keras"], "init: no.keras: no such file"),
     (["init", "x.npy", "--out", "q.keras"], "x.npy: must be a model that was saved as .keras or .h5"),
     (["init", "text.keras", "--out", "q.keras"], "text.keras: cannot be loaded"),

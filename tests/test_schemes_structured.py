@@ -38,6 +38,27 @@ def test_convolution_orthogonal_keeps_the_norm(shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(after, 1.5 * before, rtol=3e-6)
 
 
+@pytest.mark.parametrize("shape", [(5, 3, 4), (3, 4, 20, 6), (3, 3, 3, 4, 2)])
+def test_convolution_aware_has_orthonormal_coefficients(shape: tuple[int, ...]) -> None:
+    *field, inputs, outputs = shape
+    axes = range(len(field))
+    kernel = ki.ConvolutionAware().draw(shape, ki.DefaultStream(1), "float64")
+    assert kernel.var() == pytest.approx(2 / (math.prod(field) * inputs), rel=1e-12)
+    even = ki.ConvolutionAware(noise=0.0).draw(shape, ki.DefaultStream(1), "float64")
+    mirrored = np.roll(np.flip(even, axes), 1, axes)
+    np.testing.assert_allclose(even, mirrored, atol=1e-9)
+    assert np.abs(kernel - np.roll(np.flip(kernel, axes), 1, axes)).max() > 1e-3
+    if (
+        len(field) == 1
+    ):  # in more dimensions the inverse keeps the even part of the first axes alone
+        rows = np.fft.rfftn(even, axes=axes).real.reshape(-1, inputs, outputs)[
+            :, : len(even) // 2 + 1
+        ]
+        for output in range(outputs):
+            gram = rows[..., output].T @ rows[..., output]
+            np.testing.assert_allclose(gram, gram[0, 0] * np.eye(len(gram)), atol=1e-9 * gram[0, 0])
+
+
 @pytest.mark.parametrize("shape", [(5, 12), (12, 5), (6, 6), (3, 3, 2, 40)])
 def test_idinit_reaches_every_output(shape: tuple[int, ...]) -> None:
     kernel = to_numpy(ki.IDInit(seed=1)(shape)).reshape(-1, shape[-1])
@@ -165,6 +186,8 @@ def test_values_may_lie_in_memory_in_any_order() -> None:
         (lambda: ki.ConvolutionOrthogonal()((3, 5, 2, 4)), "ConvolutionOrthogonal: shape must be a kernel of equal extents"),
         (lambda: ki.ConvolutionOrthogonal()((3, 3, 4, 2)), "ConvolutionOrthogonal: shape must be a kernel of equal extents"),
         (lambda: ki.ConvolutionOrthogonal()((4, 2)), "ConvolutionOrthogonal: shape must be of rank 3 to 5"),
+        (lambda: ki.ConvolutionAware(-0.1), "ConvolutionAware: noise must be a finite number >= 0, got -0.1"),
+        (lambda: ki.ConvolutionAware(0.0)((1, 1, 1, 1)), "ConvolutionAware: shape must be of a kernel whose entries differ"),
         (lambda: ki.IDInit(scale=-1.0), "IDInit: scale must be a finite number >= 0, got -1.0"),
         (lambda: ki.IDInit(epsilon=-1.0), "IDInit: epsilon must be a finite number >= 0"),
         (lambda: ki.IDInit()((4,)), "IDInit: shape must be of rank 2 to 5"),

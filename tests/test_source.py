@@ -22,7 +22,7 @@ LAYERS = [
     ("base", "registry"),
     ("schemes",),
     ("legacy", "keras1", "models", "presets"),
-    ("comparison",),
+    ("comparison", "replications"),
     ("plots", "cli", "testing", "__main__"),
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

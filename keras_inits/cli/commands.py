@@ -31,6 +31,10 @@ _SUBCOMMANDS: dict[str, tuple[str, Callable[[], ModuleType]]] = {
         "Which start suits a saved model.",
         lambda: import_module("keras_inits.cli.recommend"),
     ),
+    "replicate": (
+        "What a paper on initialization claims, measured now.",
+        lambda: import_module("keras_inits.cli.replicate"),
+    ),
     "report": (
         "What a saved model does to a batch of data, layer by layer.",
         lambda: import_module("keras_inits.cli.report"),

@@ -13,7 +13,7 @@ import click
 from rich.table import Table
 
 from keras_inits import comparison
-from keras_inits.cli.console import new_table, output, ready
+from keras_inits.cli.shared.console import new_table, output, ready
 
 
 @click.command("compare")

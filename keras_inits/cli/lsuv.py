@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from keras_inits.cli.console import ready
-from keras_inits.cli.files import (
+from keras_inits.cli.shared.console import ready
+from keras_inits.cli.shared.files import (
     all_option,
     data_option,
     model_argument,

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from keras_inits.cli.console import ready
-from keras_inits.cli.files import (
+from keras_inits.cli.shared.console import ready
+from keras_inits.cli.shared.files import (
     DATA,
     all_option,
     model_argument,

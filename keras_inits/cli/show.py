@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from keras_inits.cli.console import ready
-from keras_inits.cli.files import usage, writable
+from keras_inits.cli.shared.console import ready
+from keras_inits.cli.shared.files import usage, writable
 
 
 @click.command("show")

@@ -12,12 +12,14 @@ from keras_inits.schemes import state_space
 from keras_inits.schemes import prior
 from keras_inits.schemes import depth
 from keras_inits.schemes import sparse
+from keras_inits.schemes import frequency
 from keras_inits.schemes import resampling
 
 __all__ = [
     "constant",
     "data",
     "depth",
+    "frequency",
     "identity",
     "orthogonal",
     "prior",

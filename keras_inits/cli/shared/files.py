@@ -13,7 +13,7 @@ from typing import Any
 import click
 import numpy as np
 
-from keras_inits.cli.console import quiet
+from keras_inits.cli.shared.console import quiet
 
 _PATH = click.Path(path_type=Path)
 DATA = "Data to run: FILE.npy, or FILE.npz with x (or an array for each input) and, for a loss, y."

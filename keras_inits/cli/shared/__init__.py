@@ -1,0 +1,1 @@
+"""What the subcommands share: the console, models and data, and where results go."""
