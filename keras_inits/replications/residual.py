@@ -35,7 +35,7 @@ class _Scalar(keras.layers.Layer):
 def fixup(seed: int = 0) -> Replication:
     """Zhang et al. 2019 (arXiv 1901.09321): 100 branches without normalization, rate 0.1."""
     x, y = digits()
-    blocks, width, steps = 100, 32, 120
+    blocks, width, steps = 100, 32, 80
     rows, lines = [], []
     factor = depth_factor("fixup", blocks)
     inside = Scaled("keras_inits>he_normal", factor)

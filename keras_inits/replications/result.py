@@ -61,6 +61,7 @@ class Replication(Report):
                     axes.plot(x, y, label=label, color=color, linestyle=dashes, linewidth=1.8)
                 axes.set(title=curves.title, xlabel=curves.x, ylabel=curves.y)
                 axes.set_yscale("log" if curves.log else "linear")
+                axes.locator_params(axis="x", integer=True)
                 axes.legend(frameon=False)
 
         return new_figure(draw, 5.0 * len(self.curves), 3.6)
