@@ -197,7 +197,7 @@ class Graph:
             return False
         statistics = [t for t in step.inputs if any(o is not t and self.comes_from(t, o) for o in step.inputs)]  # fmt: skip
         statistics = statistics or self._shared_statistics(step)
-        steps = self.back(statistics, lambda s: bool(s.matrices))
+        steps = self.back(statistics, lambda s: bool(s.matrices) or len({*map(id, s.inputs)}) > 1)
         return any(s.kind in _STATISTICS for s in steps)
 
     def _shared_statistics(self, step: Step) -> list[Any]:

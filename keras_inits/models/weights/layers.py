@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from keras_inits.host import is_keras
 from keras_inits.models.weights.geometry import Geometry, registered_geometry
 
 _L = keras.layers
@@ -25,7 +26,8 @@ def geometry_of(layer: Any, role: str, shape: Shape, *, strides: bool = False) -
     `strides=True` a strided convolution's fan_out, and a strided transposed one's fan_in, are divided
     by the stride: the mean over positions, of which only so many meet. Without, as the papers count.
 
-    None for scales, statistics, states and the weights of layers that are not known.
+    A layer of another package with `num_experts` holds its experts' kernels side by side. None for scales,
+    statistics, states and the weights of layers that are not known.
     """
     if role == "bias":
         names = ("kernel", "pointwise_kernel")
@@ -41,7 +43,14 @@ def geometry_of(layer: Any, role: str, shape: Shape, *, strides: bool = False) -
             found = read(layer, shape, stride)
             if found is not None:
                 return found
-    return None
+    return _experts(layer, shape)
+
+
+def _experts(layer: Any, shape: Shape) -> Geometry | None:
+    """The kernels (experts, inputs, outputs) of a mixture that says how many experts it has."""
+    if is_keras(layer) or len(shape) != 3 or getattr(layer, "num_experts", None) != shape[0]:
+        return None
+    return Geometry(shape, (1,), (2,), (0,))
 
 
 def _dense(layer: Any, shape: Shape, stride: int) -> Geometry:
