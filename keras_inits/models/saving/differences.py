@@ -77,6 +77,7 @@ def object_differences(thing: Any, back: Any) -> list[str]:
 
 def same(a: Any, b: Any) -> bool:
     """Whether two values are alike, as far as a config can make them; layers are by their class."""
+    a, b = (value.item() if isinstance(value, np.generic) else value for value in (a, b))
     if a is b:
         return True
     if isinstance(a, _PLAIN) or isinstance(b, _PLAIN):
