@@ -18,8 +18,11 @@ from keras_inits.models.variables.walk import Slot
 from keras_inits.models.weights.adapt import draw, filler, label, law_of, law_text, sliver
 from keras_inits.schemes.variance_scaling import VarianceScaling
 from keras_inits.streams import Stream
+from keras_inits.streams.default.tiles import in_parallel
 from keras_inits.streams.narrow import numpy_dtype
 from keras_inits.streams.seeds import as_stream
+
+CHUNK = 2**16
 
 
 @dataclass(frozen=True)
@@ -166,12 +169,13 @@ def _std(parts: list[np.ndarray | None]) -> float | None:
     size = sum(part.size for part in here)
     if not size or len(here) < len(parts):
         return None
-    if len(here) == 1:
-        # In float64 it would take a copy: too much for a large kernel, exact for a constant bias.
-        wide = here[0].dtype == "float64" or size < 2**16
-        return float(here[0].std(dtype="float64" if wide else "float32"))
-    mean = sum(float(part.sum(dtype="float64")) for part in here) / size
-    squares = (
-        float(np.square(part.astype("float32") - mean).sum(dtype="float64")) for part in here
-    )
-    return math.sqrt(sum(squares) / size)
+    # Chunk by chunk: float64 of the whole would take more memory than the draw.
+    flat = [np.ascontiguousarray(part).reshape(-1) for part in here]
+    chunks = [part[at : at + CHUNK] for part in flat for at in range(0, part.size, CHUNK)]
+    mean = sum(in_parallel(lambda chunk: float(chunk.sum(dtype="float64")), chunks)) / size
+
+    def squares(chunk: np.ndarray) -> float:
+        apart = chunk.astype("float64") - mean
+        return float(apart @ apart)
+
+    return math.sqrt(sum(in_parallel(squares, chunks)) / size)

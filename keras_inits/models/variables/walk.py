@@ -214,10 +214,11 @@ def renumbered(names: Iterable[tuple[str, str]]) -> list[str]:
     for stem, number in parsed:
         if number is not None:
             numbers.setdefault(stem, set()).add(number)
+    ranks = {stem: {n: i for i, n in enumerate(sorted(found))} for stem, found in numbers.items()}
     times: dict[str, int] = {}
     result = []
     for stem, number in parsed:
-        rank = 0 if number is None else sorted(numbers[stem]).index(number)
+        rank = 0 if number is None else ranks[stem][number]
         name = f"{stem}_{rank}" if rank else stem
         times[name] = times.get(name, 0) + 1
         result.append(name if times[name] == 1 else f"{name}#{times[name]}")
