@@ -1,0 +1,1 @@
+"""Attention layers: starts that know which projections belong together."""
