@@ -72,6 +72,8 @@ if typing.TYPE_CHECKING:
     from keras_inits.legacy.keras2.files import legacy_load_model
     from keras_inits.legacy.scope import legacy_scope
     from keras_inits.models.adapters.lora import lora_init
+    from keras_inits.models.attention.projections import Projections
+    from keras_inits.models.attention.start import attention_init
     from keras_inits.models.choice.presets import register_preset
     from keras_inits.models.data_dependent import data_dependent
     from keras_inits.models.initialize import initialize
@@ -96,8 +98,10 @@ __version__ = "0.1.0"
 # What registers nothing with Keras is imported when it is first used.
 _LATER = {
     "Geometry": "models.weights.geometry",
+    "Projections": "models.attention.projections",
     "Report": "reports.report",
     "SignalMonitor": "models.monitor",
+    "attention_init": "models.attention.start",
     "check_reloadable": "models.reloadable",
     "compare": "comparison.compare",
     "coordinate_check": "models.width.coordinates",
@@ -156,6 +160,7 @@ __all__ = [  # noqa: RUF022 - plain order: ruff takes ICNR for a constant
     "Ones",
     "Orthogonal",
     "PriorBias",
+    "Projections",
     "RandomNormal",
     "RandomUniform",
     "RandomWalk",
@@ -181,6 +186,7 @@ __all__ = [  # noqa: RUF022 - plain order: ruff takes ICNR for a constant
     "ZerO",
     "Zero",
     "Zeros",
+    "attention_init",
     "check_reloadable",
     "compare",
     "compute_fans",

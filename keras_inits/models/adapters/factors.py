@@ -17,7 +17,7 @@ from keras_inits.models.adapters.moments import Moments
 from keras_inits.streams import Stream
 
 Factors = tuple[np.ndarray, np.ndarray]
-OVERSAMPLING = 10  # Halko, Martinsson & Tropp 2011, section 4.2: 5 to 10 more than the rank
+OVERSAMPLING = 10  # Halko, Martinsson & Tropp 2011: 5 to 10 more than the rank
 ITERATIONS = 16  # of pissa_niter, as the authors' example
 DAMPING = 0.01  # of corda, relative to the mean of the diagonal, as the authors'
 

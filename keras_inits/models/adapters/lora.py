@@ -87,7 +87,7 @@ def lora_init(model: Any, method: str, *, x: Any = None, seed: Any = None) -> Lo
         >>> lora_init(model, "pissa").rows[0].path
         'out'
 
-    Source: Hu et al. 2021 (arXiv 2106.09685); PiSSA: Meng et al. 2024 (arXiv 2404.02948), section 3;
+    Source: Hu et al. 2021 (arXiv 2106.09685); PiSSA: Meng et al. 2024 (arXiv 2404.02948);
     OLoRA: Büyükakyüz 2024 (arXiv 2406.01775); EVA: Paischer et al. 2024 (arXiv 2410.07170);
     CorDA: Yang et al. 2024 (arXiv 2406.05223), its instruction-previewed mode.
     """

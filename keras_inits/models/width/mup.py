@@ -142,7 +142,7 @@ def mup(model: Any, base: Any, *, delta: Any = None, seed: Any = None) -> Mup:
         >>> [row.role for row in mup(build(64), build(16), seed=0).rows]
         ['input', 'vector', 'output', 'fixed']
 
-    Source: Yang et al. 2022 (arXiv 2203.03466), tables 3 and 8, section B.1.
+    Source: Yang et al. 2022 (arXiv 2203.03466), tables 3 and 8.
     """
     slots = weights(walk(model, "mup"))
     bases = _matching("base", slots, base)
