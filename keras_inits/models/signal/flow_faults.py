@@ -176,7 +176,8 @@ def _saturated(calls: Sequence[Seen]) -> Iterator[Problem]:
 
 def _collapsed(calls: Sequence[Seen]) -> Iterator[Problem]:
     """At once, or bit by bit until the samples are alike: a deep ReLU network loses some rank anyhow."""
-    kernels = [call for call in calls if call.kernel]
+    lookup = keras.layers.Embedding  # its rank is that of the few rows that are looked up
+    kernels = [c for c in calls if c.kernel and not isinstance(c.place.layer, lookup)]
     for before, call in itertools.pairwise(kernels[:-1]):  # a classifier's last may be narrow
         figures = call.statistics
         if figures.width < 8 or call.shape[0] < 8 or figures.rank is None:

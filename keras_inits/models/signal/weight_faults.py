@@ -57,9 +57,11 @@ def _equal(kernels: Sequence[Slot], values: dict[int, np.ndarray]) -> Iterator[P
         names = ", ".join(slot.path for slot in others[:3]) + (", ..." if len(others) > 3 else "")
         parents = {slot.layers[-2] if len(slot.layers) > 1 else None for slot in group}
         roles = {slot.path.split("/")[-2] for slot in group if "/" in slot.path}
-        if len(parents) == 1 and roles & {"query", "key", "value"}:
-            text = f"has the same values as {names}: query, key and value are equal"
-            why = "Every position attends to itself first, and the projections learn the same."
+        alike = [role for role in ("query", "key", "value") if role in roles]
+        if len(parents) == 1 and len(alike) > 1:
+            equal = f"{', '.join(alike[:-1])} and {alike[-1]}"
+            text = f"has the same values as {names}: {equal} are equal"
+            why = "Projections that begin equal are no independent draws: one initializer with one seed."
         else:
             text = f"has the same values as {names}"
             why = "Layers that begin equal are no independent draws: one initializer with one seed."
