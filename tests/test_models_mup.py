@@ -208,7 +208,9 @@ def test_an_update_is_the_optimizers_own_at_each_variables_rate(name):
         np.testing.assert_allclose(to_numpy(own), to_numpy(variable), rtol=2e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("rate", [0.01, O.schedules.ExponentialDecay(0.01, 1, 0.5)], ids=str)
+@pytest.mark.parametrize(
+    "rate", [0.01, O.schedules.ExponentialDecay(0.01, 1, 0.5)], ids=lambda v: type(v).__name__
+)
 def test_it_trains_saves_and_goes_on(tmp_path, rate):
     model = mlp(16)
     optimizer = mup(model, mlp(4), seed=0).optimizer(O.Adam(rate, weight_decay=0.01))
