@@ -83,6 +83,8 @@ FROZEN = {
         TorchStream
         Bilinear EchoState ICNR PriorBias RandomWalk Scaled Siren SmallInit Sparse SparseInputs StepBias
         WangInit
+        Chain ComplexGlorot ComplexHe ConvolutionAware ConvolutionOrthogonal HiPPO
+        IDInit LRURing MupOptimizer S4D SignedConstant
     """,
     "keras1": """
         GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunUniform Normal One Orthogonal
@@ -90,7 +92,17 @@ FROZEN = {
         BatchNormalization Bidirectional Convolution2D Convolution3D Deconvolution2D Embedding
         Highway MaxoutDense Merge ParametricSoftplus SReLU SamePooling SeparableConvolution2D
     """,
-    "keras2": "hard_sigmoid Operation",
+    "keras2": """
+        hard_sigmoid Operation
+        Add AdditiveAttention Attention Average AveragePooling1D AveragePooling2D
+        AveragePooling3D Bidirectional Concatenate ConvLSTM1D ConvLSTM2D ConvLSTM3D
+        Cropping1D GRU GlobalAveragePooling1D Identity LSTM LayerNormalization Maximum
+        Minimum MultiHeadAttention Multiply Normalization Permute RNN Rescaling Reshape
+        SimpleRNN Softmax Subtract TimeDistributed abs acos acosh asin asinh atan atanh
+        ceil cos cosh erf exp expm1 floor identity is_finite is_nan log log1p
+        log_softmax_v2 logical_not negative ones_like reciprocal round rsqrt sign sin
+        sinh sqrt square stop_gradient tan zeros_like
+    """,
 }
 
 
