@@ -2,13 +2,27 @@
 
 from keras_inits.models.choice.blocks import deepnorm, t_fixup
 from keras_inits.models.choice.depth import fixup, gpt2, small_init, wang
+from keras_inits.models.choice.families import (
+    bert,
+    convnext,
+    efficientnet,
+    mlp_mixer,
+    olmo2,
+    resnet_torchvision,
+)
 from keras_inits.models.choice.zero import layer_scale, skipinit, zero_residual
 
 __all__ = [
+    "bert",
+    "convnext",
     "deepnorm",
+    "efficientnet",
     "fixup",
     "gpt2",
     "layer_scale",
+    "mlp_mixer",
+    "olmo2",
+    "resnet_torchvision",
     "skipinit",
     "small_init",
     "t_fixup",

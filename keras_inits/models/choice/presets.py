@@ -14,7 +14,7 @@ import keras
 from keras_inits import checks
 from keras_inits.fans import compute_fans
 from keras_inits.host import is_keras
-from keras_inits.models.choice import blocks, depth, zero
+from keras_inits.models.choice import blocks, depth, families, zero
 from keras_inits.models.choice.keras1 import keras1
 from keras_inits.models.choice.preset import ATTENTION, KERNELS, Preset
 from keras_inits.models.choice.rules import Rule, parse_rules
@@ -201,6 +201,12 @@ PRESETS.update(
         "layer_scale": zero.layer_scale(),
         "deepnorm": blocks.deepnorm(),
         "t_fixup": blocks.t_fixup(),
+        "bert": families.bert(),
+        "olmo2": families.olmo2(),
+        "convnext": families.convnext(),
+        "resnet_torchvision": families.resnet_torchvision(),
+        "efficientnet": families.efficientnet(),
+        "mlp_mixer": families.mlp_mixer(),
     }
 )
 

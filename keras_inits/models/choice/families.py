@@ -1,0 +1,166 @@
+"""Presets of published models: the figures of their authors' code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from keras_inits import checks
+from keras_inits.models.choice.preset import (
+    KERNELS,
+    REST,
+    Preset,
+    Structure,
+    is_norm,
+    is_weight,
+)
+from keras_inits.models.choice.rules import Rule
+from keras_inits.models.choice.zero import zero_residual
+from keras_inits.models.variables.walk import Slot
+from keras_inits.schemes.constant import Constant, Zero
+from keras_inits.schemes.uniform_normal import TruncatedNormal
+from keras_inits.schemes.variance_scaling import FanInUniform, VarianceScaling
+
+# Cut at -2 and 2 themselves, as PyTorch's trunc_normal_ does unless told: in effect not at all.
+_UNCUT = 100.0
+
+
+def bert(std: float = 0.02) -> Preset:
+    """N(0, std^2) cut at 2 std, not corrected, for every weight and table; biases 0.
+
+    The cut leaves a standard deviation of 0.8796 std.
+
+    Args:
+        std: `initializer_range`, > 0.
+
+    Returns:
+        A preset, for `initialize(model, preset)`.
+
+    Raises:
+        ValueError, TypeError: `std` is no number > 0.
+
+    Source: google-research/bert, `modeling.py`, `create_initializer` (Devlin et al. 2019).
+    """
+    std = checks.number("presets.bert", "std", std, above=0)
+    return _one_law("bert", {"std": std}, TruncatedNormal(0.0, std, low=-2.0, high=2.0))
+
+
+def olmo2(std: float = 0.02) -> Preset:
+    """N(0, std^2) cut at 3 std, not corrected, for every weight and table; biases 0.
+
+    Args:
+        std: > 0.
+
+    Returns:
+        A preset, for `initialize(model, preset)`.
+
+    Raises:
+        ValueError, TypeError: `std` is no number > 0.
+
+    Source: allenai/OLMo-core, `nn/transformer/init.py`, `InitMethod.normal`.
+    """
+    std = checks.number("presets.olmo2", "std", std, above=0)
+    return _one_law("olmo2", {"std": std}, TruncatedNormal(0.0, std, low=-3.0, high=3.0))
+
+
+def convnext(std: float = 0.02, layer_scale: float = 1e-6) -> Preset:
+    """N(0, std^2) for every weight, biases 0, the vectors that multiply branches at `layer_scale`.
+
+    The authors' call cuts the normal law at -2 and 2 themselves, 100 std from 0.
+
+    Args:
+        std: > 0.
+        layer_scale: Start of the layers' scales.
+
+    Returns:
+        A preset, for `initialize(model, preset)`.
+
+    Raises:
+        ValueError, TypeError: `std` is no number > 0, or `layer_scale` no finite number.
+
+    Source: facebookresearch/ConvNeXt, `models/convnext.py` (Liu et al. 2022).
+    """
+    std = checks.number("presets.convnext", "std", std, above=0)
+    value = checks.number("presets.convnext", "layer_scale", layer_scale)
+
+    def scales(slot: Slot) -> bool:
+        return slot.role in ("gamma", "scale", "layer_scale") and not is_norm(slot.layer)
+
+    law = TruncatedNormal(0.0, std, low=-_UNCUT, high=_UNCUT)
+    rules = [Rule(scales, Constant(value)), Rule(is_weight, law, exact=True), *REST]
+    return Preset("convnext", {"std": std, "layer_scale": value}, lambda found: rules)
+
+
+def resnet_torchvision(zero_init_residual: bool = False, *, x: Any = None) -> Preset:
+    """Convolutions N(0, 2/fan_out), scales 1; the head U(-1/sqrt(fan_in), 1/sqrt(fan_in)), bias included.
+
+    Args:
+        zero_init_residual: The last scale of each branch is 0.
+        x: Inputs of the model, where `residual_branches` needs them.
+
+    Returns:
+        A preset, for `initialize(model, preset)`.
+
+    Raises:
+        TypeError: `zero_init_residual` is no bool.
+
+    Source: pytorch/vision, `torchvision/models/resnet.py`; the head is `torch.nn.Linear`'s.
+    """
+    checks.boolean("presets.resnet_torchvision", "zero_init_residual", zero_init_residual)
+    head = Rule(_of(keras.layers.Dense, "kernel", "bias"), FanInUniform())
+    kernels = Rule(_is_kernel, VarianceScaling(2.0, "fan_out", "untruncated_normal"))
+
+    def make(found: Structure) -> list[Rule]:
+        zeros = zero_residual(x=x).make(found) if zero_init_residual else []
+        return [*zeros, head, kernels, *REST]
+
+    return Preset("resnet_torchvision", {"zero_init_residual": zero_init_residual}, make, x)
+
+
+def efficientnet() -> Preset:
+    """Convolutions N(0, 2/fan_out), depthwise ones too; dense U(-1/sqrt(fan_out), 1/sqrt(fan_out)); biases 0.
+
+    Returns:
+        A preset, for `initialize(model, preset)`.
+
+    Source: tensorflow/tpu, `models/official/efficientnet/efficientnet_model.py` (Tan & Le 2019).
+    """
+    dense = Rule(
+        _of(keras.layers.Dense, "kernel"), VarianceScaling(1.0 / 3.0, "fan_out", "uniform")
+    )
+    kernels = Rule(_is_kernel, VarianceScaling(2.0, "fan_out", "untruncated_normal"))
+    return Preset("efficientnet", {}, lambda found: [dense, kernels, *REST])
+
+
+def mlp_mixer(*, x: Any = None) -> Preset:
+    """LeCun's normal law, cut at 2 sigma and corrected, for every weight; biases and the head 0.
+
+    Args:
+        x: Inputs of the model, where `residual_branches`, which finds the head, needs them.
+
+    Returns:
+        A preset, for `initialize(model, preset)`.
+
+    Source: google-research/vision_transformer, `vit_jax/models_mixer.py` (Tolstikhin et al. 2021).
+    """
+
+    def make(found: Structure) -> list[Rule]:
+        heads = found.branches.heads
+        law = VarianceScaling(1.0, "fan_in", "truncated_normal")
+        return [Rule(lambda slot: slot.path in heads, Zero()), Rule(is_weight, law), *REST]
+
+    return Preset("mlp_mixer", {}, make, x)
+
+
+def _one_law(name: str, arguments: dict[str, Any], law: Any) -> Preset:
+    rules = [Rule(is_weight, law, exact=True), *REST]
+    return Preset(name, arguments, lambda found: rules)
+
+
+def _of(layer: type, *roles: str) -> Any:
+    return lambda slot: isinstance(slot.layer, layer) and slot.role in roles
+
+
+def _is_kernel(slot: Slot) -> bool:
+    return slot.role in KERNELS

@@ -1,0 +1,110 @@
+"""Presets of published models: standard deviations by role, against the figures in their authors' code."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from conftest import to_numpy
+from keras import layers as L
+from scipy import stats
+
+import keras_inits as ki
+from keras_inits import presets
+
+
+class Scale(L.Layer):
+    """x times a vector, as ConvNeXt's layer scale."""
+
+    def build(self, shape: Any) -> None:
+        self.gamma = self.add_weight(shape=(shape[-1],), initializer="ones", name="gamma")
+
+    def call(self, x: Any) -> Any:
+        return x * self.gamma
+
+
+def image_model() -> keras.Model:
+    inputs = keras.Input((8, 8, 3))
+    x = L.Conv2D(16, 3, padding="same", name="stem")(inputs)
+    y = L.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
+    y = L.LayerNormalization(name="norm")(y)
+    y = L.Conv2D(16, 1, name="pointwise")(y)
+    x = L.Add()([x, Scale(name="scale")(y)])
+    x = L.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, L.Dense(10, name="head")(x))
+
+
+def text_model() -> keras.Model:
+    inputs = keras.Input((12,), dtype="int32")
+    x = L.Embedding(50, 32, name="table")(inputs)
+    y = L.MultiHeadAttention(2, 16, name="attention")(x, x)
+    x = L.LayerNormalization(name="norm")(L.Add()([x, y]))
+    return keras.Model(inputs, L.Dense(7, name="head")(x))
+
+
+def stds(model: keras.Model, preset: Any) -> dict[str, float]:
+    report = ki.initialize(model, preset, seed=0)
+    assert not report.problems
+    return {row.path: row.expected_std for row in report.rows}
+
+
+@pytest.mark.parametrize(("name", "cut"), [("bert", 2.0), ("olmo2", 3.0)])
+def test_one_cut_law(name: str, cut: float) -> None:
+    model = text_model()
+    found = stds(model, name)
+    expected = 0.02 * stats.truncnorm(-cut, cut).std()
+    for path in ("table/embeddings", "attention/query/kernel", "attention/attention_output/kernel", "head/kernel"):  # fmt: skip
+        assert found[path] == pytest.approx(expected)
+    assert found["head/bias"] == found["norm/beta"] == found["attention/query/bias"] == 0
+    values = to_numpy(model.get_layer("table").embeddings)
+    assert np.abs(values).max() <= 0.02 * cut
+    assert np.abs(values).max() > 0.02 * cut * 0.9
+    (row,) = (r for r in ki.initialize(model, getattr(presets, name)(std=0.1)).rows if r.path == "head/kernel")  # fmt: skip
+    assert row.expected_std == pytest.approx(5 * expected)
+
+
+def test_convnext() -> None:
+    model = image_model()
+    found = stds(model, "convnext")
+    for layer in ("stem", "pointwise", "head"):
+        assert found[f"{layer}/kernel"] == pytest.approx(0.02)
+        assert found[f"{layer}/bias"] == 0
+    assert found["depthwise/kernel"] == pytest.approx(0.02)
+    np.testing.assert_array_equal(to_numpy(model.get_layer("scale").gamma), np.float32(1e-6))
+    np.testing.assert_array_equal(to_numpy(model.get_layer("norm").gamma), 1)
+
+
+def test_resnet_torchvision() -> None:
+    model = image_model()
+    found = stds(model, "resnet_torchvision")
+    assert found["stem/kernel"] == pytest.approx(math.sqrt(2 / (9 * 16)))
+    assert found["pointwise/kernel"] == pytest.approx(math.sqrt(2 / 16))
+    bound = 1 / math.sqrt(16)
+    assert found["head/kernel"] == found["head/bias"] == pytest.approx(bound / math.sqrt(3))
+    ki.initialize(model, presets.resnet_torchvision(zero_init_residual=True), seed=0)
+    np.testing.assert_array_equal(to_numpy(model.get_layer("scale").gamma), 0)
+
+
+def test_efficientnet() -> None:
+    found = stds(image_model(), "efficientnet")
+    assert found["stem/kernel"] == pytest.approx(math.sqrt(2 / (9 * 16)))
+    assert found["depthwise/kernel"] == pytest.approx(math.sqrt(2 / 9))
+    assert found["head/kernel"] == pytest.approx(1 / math.sqrt(10) / math.sqrt(3))
+    assert found["head/bias"] == found["stem/bias"] == 0
+
+
+def test_mlp_mixer() -> None:
+    model = image_model()
+    found = stds(model, "mlp_mixer")
+    assert found["stem/kernel"] == pytest.approx(1 / math.sqrt(27))
+    assert found["pointwise/kernel"] == pytest.approx(1 / math.sqrt(16))
+    assert found["head/kernel"] == found["head/bias"] == 0
+
+
+@pytest.mark.parametrize("name", ["bert", "olmo2", "convnext"])
+def test_bad_std(name: str) -> None:
+    with pytest.raises(ValueError, match=f"presets.{name}: std must be a finite number > 0"):
+        getattr(presets, name)(std=0.0)
