@@ -86,7 +86,8 @@ class Scheme(keras.initializers.Initializer):
         if (kept := backend.backend_dtype(name)) != name:
             name = self.check_dtype(kept)
         stream = self._stream() if self.random else None
-        return place(self._filler(dims, name, stream, on_device=layout is None), dims, layout)
+        fill = self._filler(dims, name, stream, on_device=layout is None)
+        return place(type(self).__name__, fill, dims, layout)
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None

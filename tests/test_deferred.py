@@ -120,14 +120,33 @@ def test_other_threads_draw():
     assert len(found["here"]) == 2
 
 
-def test_initialize_inside():
-    """Also where it builds layers once more to see what made their weights."""
-    plain = build()
+def test_functions_that_give_values_are_refused_inside():
+    """Before anything is drawn, in this thread alone, and not any more when the context has ended."""
+    x = np.eye(4, dtype="float32")
     with ki.deferred():
-        model = build()
-        report = ki.initialize(model, seed=3)
-    assert report.digest == ki.initialize(plain, seed=3).digest
-    assert not ki.deferred_variables(model)
+        model = dense()
+        before = ki.digest(model)
+        for function in (
+            lambda: ki.initialize(model, seed=3),
+            lambda: ki.initialize(model, seed=3, only_missing=True, dry_run=True),
+            lambda: ki.lsuv(model, x, progress=False),
+            lambda: ki.data_dependent(model, x, progress=False),
+            lambda: ki.lora_init(model, "gaussian"),
+            lambda: ki.attention_init(model),
+            lambda: ki.mup(model, model),
+        ):
+            with (
+                ki.deferred(),
+                pytest.raises(ValueError, match=r"^\w+: must be called after `with"),
+            ):
+                function()
+        assert ki.digest(model) == before
+        built = dense()
+        other = threading.Thread(target=ki.initialize, args=(built,), kwargs={"seed": 3})
+        other.start()
+        other.join()
+        assert not ki.deferred_variables(built)
+    assert ki.initialize(model, seed=3).digest == ki.digest(built)
 
 
 def test_a_subclassed_model_that_is_built_by_a_call():

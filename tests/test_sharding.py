@@ -81,6 +81,44 @@ def test_shards_are_drawn_alone_and_equal() -> None:
         assert result["blocks"] == result["parts"], name
 
 
+UNEVEN = """
+import keras
+import keras_inits as ki
+
+mesh = keras.distribution.DeviceMesh((8,), ["model"])
+layout = keras.distribution.TensorLayout([None, "model"], mesh)
+ki.DefaultStream.uniform = ki.DefaultStream.normal = None  # nothing is drawn
+for scheme in (ki.HeNormal(), ki.GlorotUniform(), ki.Orthogonal(), ki.Zero()):
+    for shape in ((16, 12), (16, 7), (16,)):
+        try:
+            scheme(shape, layout=layout)
+        except ValueError as error:
+            assert str(error).startswith(f"{type(scheme).__name__}: layout must cut the shape {shape}")
+        else:
+            raise AssertionError((scheme, shape))
+places = keras.distribution.LayoutMap(mesh)
+places[".*kernel"] = layout
+with keras.distribution.ModelParallel(layout_map=places).scope():
+    model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(8)])
+    try:
+        with ki.deferred():
+            keras.layers.Dense(12).build((None, 16))
+    except ValueError as error:
+        assert str(error).startswith("deferred: layout must cut the shape (16, 12)")
+print("refused")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_a_mesh_that_does_not_divide_the_shape_is_an_error() -> None:
+    """Keras on JAX has no uneven shards: said by the scheme's name, before anything is drawn."""
+    require("jax")
+    flags = "--xla_force_host_platform_device_count=8"
+    printed = python(UNEVEN, KERAS_BACKEND="jax", XLA_FLAGS=flags, JAX_PLATFORMS="cpu")
+    assert printed.splitlines()[-1] == "refused"
+
+
 MIRRORED = """
 import tensorflow as tf
 

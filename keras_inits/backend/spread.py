@@ -48,7 +48,9 @@ def shards(tensor: Any) -> list[Shard]:
     """The distinct blocks of a tensor, in the same order in every process."""
     shape = tuple(tensor.shape)
     whole = tuple(slice(0, size) for size in shape)
-    if name() != "jax" or isinstance(tensor, np.ndarray):
+    if isinstance(tensor, np.ndarray):
+        return [Shard(whole, (process(),), tensor)]
+    if name() != "jax":
         return [Shard(whole, (process(),), keras.ops.convert_to_numpy(tensor))]
     here = {_block(s.index, shape): s.data for s in tensor.addressable_shards}
     owners: dict[tuple[tuple[int, int], ...], set[int]] = {}
@@ -68,7 +70,9 @@ def _block(index: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[tuple[int,
     return tuple(part.indices(size)[:2] for part, size in zip(index, shape, strict=True))
 
 
-def to_shards(fill: Callable[[Any], np.ndarray], shape: tuple[int, ...], layout: Any) -> Any:
+def to_shards(
+    owner: str, fill: Callable[[Any], np.ndarray], shape: tuple[int, ...], layout: Any
+) -> Any:
     """JAX's array of what `fill` gives block by block, each device its own shard alone."""
     import jax
 
@@ -76,8 +80,14 @@ def to_shards(fill: Callable[[Any], np.ndarray], shape: tuple[int, ...], layout:
     if named and not isinstance(layout.mesh, jax.sharding.Mesh):
         # Keras hands an abstract mesh over inside its own call; the devices are in the current one.
         layout = jax.sharding.NamedSharding(jax.sharding.get_mesh(), layout.spec)
+    try:
+        indices = layout.addressable_devices_indices_map(shape)
+    except (ValueError, IndexError) as error:
+        raise ValueError(
+            f"{owner}: layout must cut the shape {shape} into equal shards along its axes, got {layout}"
+        ) from error
     owners: dict[Any, list[Any]] = {}
-    for device, index in layout.addressable_devices_indices_map(shape).items():
+    for device, index in indices.items():
         block = tuple(part.indices(extent)[:2] for part, extent in zip(index, shape, strict=True))
         owners.setdefault(block, []).append(device)
     shards = []

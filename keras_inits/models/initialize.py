@@ -16,6 +16,7 @@ from keras_inits.models.choice.keras1 import in_order
 from keras_inits.models.choice.values import new_value, row, try_out
 from keras_inits.models.memory.digest import Digest
 from keras_inits.models.variables.assign import assign, follow_seeds, fresh_slots, give
+from keras_inits.models.variables.waiting import refuse_deferring
 from keras_inits.models.variables.walk import Walk, walk
 from keras_inits.reports.progress import progress as steps_of
 from keras_inits.reports.report import Panel, Problem, Report
@@ -108,9 +109,10 @@ def initialize(
         deviation; `.problems` lists what could not be done.
 
     Raises:
-        ValueError, TypeError: The model is not built, a rule matches nothing, a scheme cannot take a
-            variable's shape, a value is not finite in its dtype, or the optimizer cannot be reset.
-            The model is then as it was, but for what `memory="low"` says.
+        ValueError, TypeError: The model is not built, `deferred` has not ended, a rule matches
+            nothing, a scheme cannot take a variable's shape, a value is not finite in its dtype, or
+            the optimizer cannot be reset. The model is then as it was, but for what `memory="low"`
+            says.
 
     Example:
         >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
@@ -124,6 +126,7 @@ def initialize(
     checks.boolean("initialize", "only_missing", only_missing)
     checks.boolean("initialize", "progress", progress)
     checks.one_of("initialize", "memory", memory, ("safe", "low"))
+    refuse_deferring("initialize")
     found = walk(model, "initialize")
     slots = fresh_slots(model) if reset_optimizer else []
     stream = (preview if dry_run else as_stream)("initialize", seed)
@@ -143,13 +146,14 @@ def initialize(
             problems.append(Problem(action.slot.path, problem))
         return values
 
-    rows, new, digest = {}, {}, Digest()
+    rows, digest = {}, Digest()
+    new: list[tuple[Any, np.ndarray]] = []
 
     def take(action: Action, array: np.ndarray | None) -> None:
         slot = action.slot
         rows[action] = row(action, array)
         if array is not None and memory == "safe":
-            new[slot] = array
+            new.append((slot.variable, array))
         elif array is not None and not dry_run:
             give(slot.variable, array, isinstance(action.scheme, Scheme))
         digest.add(slot, slot.variable.value if array is None else array)
@@ -170,7 +174,8 @@ def initialize(
     report = Initialization((rows[action] for action in actions), problems)
     report.digest = digest.hexdigest()
     if not dry_run:
-        assign([*((slot.variable, array) for slot, array in new.items()), *slots])
+        new += slots
+        assign(new)
         if seeded:
             follow_seeds(a.slot for a in actions if a.kind == "restart")
     return report

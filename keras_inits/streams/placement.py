@@ -13,7 +13,9 @@ from keras_inits.backend import spread
 from keras_inits.streams.block import Index
 
 
-def place(fill: Callable[[Index], Any], shape: tuple[int, ...], layout: Any = None) -> Any:
+def place(
+    owner: str, fill: Callable[[Index], Any], shape: tuple[int, ...], layout: Any = None
+) -> Any:
     """The tensor that `fill` gives block by block, as the backend's, spread as `layout` says.
 
     `layout` is None, a `keras.distribution.TensorLayout` or a sharding of the backend. On JAX each
@@ -25,4 +27,4 @@ def place(fill: Callable[[Index], Any], shape: tuple[int, ...], layout: Any = No
     layout = getattr(layout, "backend_layout", layout)
     if backend.name() != "jax":
         return keras.distribution.distribute_tensor(backend.to_tensor(fill(None)), layout)
-    return spread.to_shards(fill, shape, layout)
+    return spread.to_shards(owner, fill, shape, layout)

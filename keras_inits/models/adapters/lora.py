@@ -14,6 +14,7 @@ from keras_inits.models.adapters.factors import Method, Target, Unfit, method_of
 from keras_inits.models.adapters.moments import Moments, input_moments
 from keras_inits.models.flow.batch import batch_of
 from keras_inits.models.variables.assign import assign
+from keras_inits.models.variables.waiting import refuse_deferring
 from keras_inits.models.variables.walk import walk
 from keras_inits.reports.report import Panel, Report
 from keras_inits.streams import Stream
@@ -96,6 +97,7 @@ def lora_init(model: Any, method: str, *, x: Any = None, seed: Any = None) -> Lo
     if chosen.reads_data != (x is not None):
         expected = f"{'given' if chosen.reads_data else 'left out'} for the method {method!r}"
         raise checks.value_error("lora_init", "x", expected, x)
+    refuse_deferring("lora_init")
     found = adapters(walk(model, "lora_init"))
     if not found:
         raise ValueError(

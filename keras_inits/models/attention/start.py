@@ -11,6 +11,7 @@ import numpy as np
 from keras_inits import checks
 from keras_inits.models.attention.projections import Projections, Rule, Unfit, attentions, read
 from keras_inits.models.variables.assign import assign
+from keras_inits.models.variables.waiting import refuse_deferring
 from keras_inits.models.variables.walk import walk
 from keras_inits.reports.report import Report
 from keras_inits.streams import Stream
@@ -89,6 +90,7 @@ def attention_init(
     pairs = [_pair("query_key", query_key), _pair("value_output", value_output)]
     if projections is not None and not callable(projections):
         raise checks.type_error("attention_init", "projections", "a function", projections)
+    refuse_deferring("attention_init")
     walk(model, "attention_init")
     found = list(attentions("attention_init", model, projections))
     if not found:

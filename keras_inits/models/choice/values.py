@@ -91,7 +91,7 @@ def _draw(action: Action, stream: Stream) -> tuple[np.ndarray, str]:
         fill = filler(action.scheme, slot.shape, slot.dtype, stream, action.geometry)
         if sharding is not None and fill is not None:
             checked = lambda index: _checked(slot, fill(index))  # noqa: E731
-            return spread.to_shards(checked, slot.shape, sharding), ""
+            return spread.to_shards("initialize", checked, slot.shape, sharding), ""
         drawn = draw(action.scheme, slot.shape, slot.dtype, stream, action.geometry)
         return _checked(slot, drawn.values), drawn.problem
 
@@ -126,12 +126,21 @@ def _checked(slot: Slot, values: np.ndarray) -> np.ndarray:
     """The values in the variable's dtype, which must be able to hold them."""
     with np.errstate(over="ignore", invalid="ignore"):
         values = values.astype(numpy_dtype(slot.dtype), copy=False)
-    real = values if values.dtype.kind in "fiub" else values.astype("float32")
-    if real.dtype.kind == "f" and not np.isfinite(real).all():
+    if values.dtype.kind not in "iub" and not all(in_parallel(_is_finite, _chunks(values))):
         raise ValueError(f"its values are not all finite in {slot.dtype}")
-    if slot.role == "moving_variance" and real.size and real.min() < 0:
+    if slot.role == "moving_variance" and values.size and values.min() < 0:
         raise ValueError("a variance cannot be negative")
     return values
+
+
+def _chunks(array: np.ndarray) -> list[np.ndarray]:
+    """Its entries a few at a time: what is computed from the whole would take memory like the draw."""
+    flat = np.ascontiguousarray(array).reshape(-1)
+    return [flat[at : at + CHUNK] for at in range(0, flat.size, CHUNK)]
+
+
+def _is_finite(chunk: np.ndarray) -> bool:
+    return bool(np.isfinite(chunk).all())
 
 
 def row(action: Action, array: np.ndarray | None) -> Drawn:
@@ -169,13 +178,12 @@ def _std(parts: list[np.ndarray | None]) -> float | None:
     size = sum(part.size for part in here)
     if not size or len(here) < len(parts):
         return None
-    # Chunk by chunk: float64 of the whole would take more memory than the draw.
-    flat = [np.ascontiguousarray(part).reshape(-1) for part in here]
-    chunks = [part[at : at + CHUNK] for part in flat for at in range(0, part.size, CHUNK)]
+    chunks = [chunk for part in here for chunk in _chunks(part)]
     mean = sum(in_parallel(lambda chunk: float(chunk.sum(dtype="float64")), chunks)) / size
 
     def squares(chunk: np.ndarray) -> float:
         apart = chunk.astype("float64") - mean
-        return float(apart @ apart)
+        # Not `apart @ apart`: BLAS's own threads and these wait for each other.
+        return float(np.square(apart, out=apart).sum())
 
     return math.sqrt(sum(in_parallel(squares, chunks)) / size)

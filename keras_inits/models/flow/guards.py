@@ -44,6 +44,7 @@ def saved(variables: Iterable[Any], touched: set[int]) -> Iterator[dict[int, tup
             # What another thread trains meanwhile is deleted on JAX, and cannot be put back.
             if key not in touched and not backend.is_deleted(value):
                 variable.assign(value)
+        values.clear()  # who was given the dict may live in a cycle of references
 
 
 def assign_in_call(variable: Any, value: Any) -> None:

@@ -20,6 +20,7 @@ from keras_inits.models.flow.batch import failure
 from keras_inits.models.flow.guards import assign_in_call, saved, shadow
 from keras_inits.models.flow.guess import multiplies_its_input
 from keras_inits.models.flow.visitor import Planned, Run, Visited, Visitor, Visits
+from keras_inits.models.variables.waiting import refuse_deferring
 from keras_inits.models.variables.walk import STATE_ROLES, Slot, walk
 from keras_inits.models.weights.scalable import (
     ScalableWeights,
@@ -45,6 +46,7 @@ def visit(
     Variables that no visit was for (seeds, states) are as before when the run ends, and all when it
     fails; without `keep` those that were visited before are not, and no copies of them are held.
     """
+    refuse_deferring(owner)
     found = walk(model, owner).slots
     run = _Run(owner, visitor, found, keep)
     variables = {id(v): v for v in (*model.variables, *(slot.variable for slot in found))}

@@ -13,7 +13,7 @@ import keras
 from keras_inits import backend
 from keras_inits.host import hooks
 from keras_inits.models.variables.rebuild import arguments
-from keras_inits.models.variables.waiting import is_waiting, wait
+from keras_inits.models.variables.waiting import deferring, is_waiting, wait
 from keras_inits.models.variables.walk import walk
 from keras_inits.schemes.constant import Zero
 from keras_inits.streams.block import Index
@@ -34,7 +34,8 @@ def deferred() -> Iterator[None]:
 
     A weight that is neither drawn nor loaded later is found: by `deferred_variables`, by
     `initialize(model, only_missing=True)`, which draws it, and by a warning when the model is first
-    trained, run by `predict` or saved.
+    trained, run by `predict` or saved. Functions that give a model its values, as `initialize` and
+    `lsuv`, are an error within the context.
 
     Example:
         >>> from keras_inits import initialize
@@ -59,7 +60,7 @@ def deferred() -> Iterator[None]:
             wait(variable, initializer)
         return variable
 
-    with hooks.weights_made_by(add_weight) as original:
+    with deferring(), hooks.weights_made_by(add_weight) as original:
         yield
 
 
@@ -84,7 +85,7 @@ def _zeros(shape: tuple[int, ...], dtype: Any = None, layout: Any = None) -> Any
         sizes = shape if index is None else [part.stop - part.start for part in index]
         return backend.untouched_zeros(sizes, keras.backend.standardize_dtype(dtype))
 
-    return place(fill, tuple(shape), layout)
+    return place("deferred", fill, tuple(shape), layout)
 
 
 def _warn(model: keras.Model, use: str) -> None:

@@ -13,10 +13,14 @@ from keras_inits.models.variables.walk import Slot
 
 
 def assign(values: list[tuple[Any, np.ndarray]]) -> None:
-    """Assign all of the values, or none: on an error the variables get their old ones back."""
+    """Assign all of the values, or none: on an error the variables get their old ones back.
+
+    The list is emptied meanwhile, so that the old values come in the place of the new ones.
+    """
     done: list[tuple[Any, Any]] = []
     try:
-        for variable, array in values:
+        while values:
+            variable, array = values.pop()
             done.append((variable, backend.snapshot(variable)))
             variable.assign(array)
     except BaseException:

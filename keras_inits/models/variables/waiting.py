@@ -2,9 +2,40 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from keras_inits.backend import spread
+
+
+class _Depth(threading.local):
+    """How many contexts this thread is in, within which variables are built without a draw."""
+
+    count = 0
+
+
+_DEPTH = _Depth()
+
+
+@contextmanager
+def deferring() -> Iterator[None]:
+    """A context in which `refuse_deferring` raises, in this thread."""
+    _DEPTH.count += 1
+    try:
+        yield
+    finally:
+        _DEPTH.count -= 1
+
+
+def refuse_deferring(owner: str) -> None:
+    """A ValueError where a function that gives a model its values runs before the build is over."""
+    if _DEPTH.count:
+        raise ValueError(
+            f"{owner}: must be called after `with keras_inits.deferred():` has ended, got a call inside "
+            "of it, where weights that are still made are not drawn"
+        )
 
 
 class _Waiting:

@@ -10,6 +10,7 @@ import keras
 
 from keras_inits import checks
 from keras_inits.models.initialize import initialize
+from keras_inits.models.variables.waiting import refuse_deferring
 from keras_inits.models.variables.walk import Slot, walk
 from keras_inits.models.weights.adapt import as_scheme, law_of
 from keras_inits.models.width.optimizer import MupOptimizer, check_optimizer
@@ -144,6 +145,7 @@ def mup(model: Any, base: Any, *, delta: Any = None, seed: Any = None) -> Mup:
 
     Source: Yang et al. 2022 (arXiv 2203.03466), tables 3 and 8.
     """
+    refuse_deferring("mup")
     slots = weights(walk(model, "mup"))
     bases = _matching("base", slots, base)
     others = slots if delta is None else _matching("delta", slots, delta)
