@@ -96,9 +96,9 @@ def initialize(
         only: A pattern, a layer or a list of these: all other variables stay.
         only_missing: Draw what was built under `deferred` and neither drawn nor loaded since; all
             other variables stay.
-        memory: "safe" holds all draws beside the old weights and assigns them when all have come.
-            "low" assigns each as it is drawn, so that the peak is the weights and the largest
-            tensor. What a shape, a dtype or a law does not allow is found before, by a draw of one
+        memory: "safe" holds all draws beside the old weights and assigns them when all have come: the
+            peak is twice the weights and two tensors. "low" assigns each as it is drawn, so that the
+            peak is the weights and the largest tensor, and what a structured scheme works with. What a shape, a dtype or a law does not allow is found before, by a draw of one
             entry; what can still fail is a structured scheme, another library's initializer, a
             replay, or memory itself, and then the variables before it have been drawn, as the
             error notes.

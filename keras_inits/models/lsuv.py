@@ -83,8 +83,8 @@ def lsuv(
         seed: As in every scheme; each weight's draw depends on it and on its path.
         progress: Whether work that takes seconds says how far it is.
         memory: "safe" keeps the old weights until the end, and holds all draws beside them. "low"
-            draws each layer's when the batch reaches it: the peak is the weights, and one layer's
-            twice more.
+            draws each layer's when the batch reaches it: the peak is the weights, and
+            about three times the largest layer's more.
 
     Returns:
         A report with a row for each layer. Dead layers keep orthonormal weights; frozen ones, those
