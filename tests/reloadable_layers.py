@@ -249,3 +249,112 @@ class ForgetfulLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return self.weight * keras.ops.mean(y_pred - y_true)
+
+
+@register
+class ForgetfulMetric(keras.metrics.Mean):
+    """Counts its calls, which is state."""
+
+    def __init__(self, beta: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.beta = beta
+        self.calls = 0
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self.calls += 1
+        super().update_state(y_true, sample_weight)
+
+
+@register
+class OwnAUC(keras.metrics.AUC):
+    """Makes its variables at the first call."""
+
+
+@register
+class ForgetfulSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    def __init__(self, rate: float = 0.1) -> None:
+        self.rate = rate
+
+    def __call__(self, step: Any) -> float:
+        return self.rate
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
+@register
+class ForgetfulSGD(keras.optimizers.SGD):
+    def __init__(self, learning_rate: Any = 0.1, extra: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(learning_rate, **kwargs)
+        self.extra = extra
+
+
+@register
+class Block(WithConfig):
+    """A layer and a weight, of which the config says nothing."""
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        self.scale = self.add_weight(shape=(1,), name="scale")
+
+    def call(self, x: Any) -> Any:
+        return self.scale * self.dense(x)
+
+
+@register
+class Keeps(L.Layer):
+    """Keeps its argument as it is given."""
+
+    def __init__(self, sizes: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._sizes = sizes
+
+    def call(self, x: Any) -> Any:
+        return x
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "sizes": self._sizes}
+
+
+@register
+class KeepsTuple(Keeps):
+    def __init__(self, sizes: Any, **kwargs: Any) -> None:
+        super().__init__(tuple(sizes), **kwargs)
+
+
+@register
+class KeepsForKeras(L.Reshape):
+    """The tuple in it is Keras's."""
+
+    def __init__(self, target_shape: Any, **kwargs: Any) -> None:
+        super().__init__(target_shape, **kwargs)
+        self.given = list(target_shape)
+
+
+@register
+class OwnCompile(GoodModel):
+    def compile(self, extra: Any = 1.0, **kwargs: Any) -> None:
+        super().compile(**kwargs)
+        self.extra = extra
+        self._twice = 2 * extra
+
+
+@register
+class CompileComesBack(OwnCompile):
+    def get_compile_config(self) -> dict[str, Any]:
+        return {**super().get_compile_config(), "extra": self.extra}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+
+@register
+class CompileForgets(CompileComesBack):
+    def get_compile_config(self) -> dict[str, Any]:
+        return GoodModel.get_compile_config(self)
+
+
+@register
+class CompileFails(CompileForgets):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(config["no such thing"])

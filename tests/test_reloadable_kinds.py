@@ -17,6 +17,7 @@ import pytest
 import reloadable_layers as own
 
 import keras_inits as ki
+from keras_inits.models.saving.trees import children
 
 L = keras.layers
 X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
@@ -192,16 +193,181 @@ def test_what_the_base_class_takes() -> None:
     assert problem.reason == "it comes back different: dtype='mixed_float16' becomes 'float32'"
 
 
-def test_compiled_models_inside_and_forgetful_losses() -> None:
+def _problems(model: Any) -> dict[str, str]:
+    found = ki.check_reloadable(model).problems
+    assert len({problem.path for problem in found}) == len(found)
+    return {p.path: p.reason.removeprefix("it comes back different: ") for p in found}
+
+
+def test_compiled_models_inside() -> None:
     inner = keras.Sequential([keras.Input((4,)), L.Dense(2)], name="inner")
     inner.compile(loss=lambda y_true, y_pred: keras.ops.mean(y_pred - y_true))
-    (problem,) = ki.check_reloadable(_functional(inner)).problems
-    assert problem.path == "m/inner/loss"
-    model = _sequential(L.Dense(2))
-    model.compile(loss=own.ForgetfulLoss(3.0))
-    (problem,) = ki.check_reloadable(model).problems
-    assert problem.path == "m/loss"
-    assert problem.reason == "it comes back different: weight=3.0 becomes 1.0"
+    assert list(_problems(_functional(inner))) == ["m/inner/loss"]
+
+
+_loss, _metric = own.ForgetfulLoss, own.ForgetfulMetric
+_WEIGHT, _BETA = "weight=3.0 becomes 1.0", "beta=3.0 becomes 1.0"
+# What a model of the outputs a and b is compiled with, and what of it is otherwise.
+COMPILED: dict[str, tuple[Callable[[], dict[str, Any]], dict[str, str]]] = {
+    "loss": (lambda: {"loss": _loss(3.0)}, {"loss": _WEIGHT}),
+    "losses": (lambda: {"loss": ["mse", _loss(3.0)]}, {"loss": _WEIGHT}),
+    "Keras's loss that forgets": (
+        lambda: {"loss": keras.losses.Huber(0.5)},
+        {"loss": "delta=0.5 becomes 1.0"},
+    ),
+    "losses by name": (lambda: {"loss": {"b": _loss(1.0), "a": _loss(3.0)}}, {"loss": _WEIGHT}),
+    "metrics": (
+        lambda: {"metrics": [["mae", _metric(1.0)], [_metric(3.0)]]},
+        {"metrics": _BETA},
+    ),
+    "metrics by name": (
+        lambda: {"metrics": {"b": _metric(3.0), "a": [_metric(1.0), "mae"]}},
+        {"metrics": _BETA},
+    ),
+    "weighted metrics": (
+        lambda: {"metrics": [_metric(1.0), None], "weighted_metrics": [_metric(3.0), None]},
+        {"weighted_metrics": _BETA},
+    ),
+    "loss as metric": (lambda: {"metrics": [None, _loss(3.0)]}, {"metrics": _WEIGHT}),
+    "schedule": (
+        lambda: {"optimizer": keras.optimizers.Adam(own.ForgetfulSchedule(0.2))},
+        {"optimizer": "rate=0.2 becomes 0.1"},
+    ),
+    "optimizer that scales its loss": (
+        lambda: {"optimizer": own.ForgetfulSGD(extra=3.0)},
+        {"optimizer": "extra=3.0 becomes 1.0"},
+    ),
+    "fine": (
+        lambda: {
+            "optimizer": keras.optimizers.Adam(own.ForgetfulSchedule()),
+            "loss": {"a": _loss(), "b": keras.losses.Huber()},
+            "metrics": {"a": [_metric(), own.OwnAUC(multi_label=True)], "b": _loss()},
+            "weighted_metrics": [keras.metrics.AUC(multi_label=True), keras.metrics.MeanIoU(2)],
+        },
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", COMPILED)
+def test_what_a_model_is_compiled_with(kind: str) -> None:
+    make, wanted = COMPILED[kind]
+    x = keras.Input((4,))
+    outputs = {name: L.Dense(2, "sigmoid", name=name, dtype="float32")(x) for name in "ab"}
+    model = keras.Model(x, outputs, name="m")
+    if "scales" in kind:
+        model.dtype_policy = "mixed_float16"
+    model.compile(**{"loss": "mse", "optimizer": "sgd", **make()})
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer) is ("scales" in kind)
+    assert _problems(model) == {f"m/{argument}": reason for argument, reason in wanted.items()}
+    y = np.ones((8, 2), "float32")
+    model.train_on_batch(X, {"a": y, "b": y})
+    assert _problems(model) == {f"m/{argument}": reason for argument, reason in wanted.items()}
+
+
+@pytest.mark.parametrize(
+    ("cls", "reason"),
+    [
+        (own.GoodModel, ""),
+        (
+            own.OwnCompile,
+            "its class has its own compile.*get_compile_config.*compile after loading",
+        ),
+        (own.CompileComesBack, ""),
+        (own.CompileForgets, "extra=3.0 becomes 1.0"),
+        (own.CompileFails, "it does not come back from its config: .*no such thing"),
+    ],
+)
+def test_a_compile_of_ones_own(cls: Any, reason: str) -> None:
+    model = _called(cls(2, name="m"))
+    extra = {} if cls is own.GoodModel else {"extra": 3.0}
+    model.compile(**extra, optimizer="sgd", loss="mse")
+    for _ in range(2):  # before and after training
+        problems = _problems(model)
+        assert list(problems) == (["m/compile"] if reason else [])
+        assert re.match(reason, problems.get("m/compile", ""))
+        model.train_on_batch(X, np.ones((8, 2), "float32"))
+
+
+def _frozen(layer: Any, *names: str) -> Any:
+    """A model of the layer, of which what is named is frozen then."""
+    model = layer if isinstance(layer, keras.Model) else _functional(layer)
+    for name in names:
+        part = layer
+        for attribute in name.split("."):
+            part = getattr(part, attribute) if attribute else part
+        part.trainable = False
+    return model
+
+
+def _attention(name: str) -> keras.Model:
+    layer = L.MultiHeadAttention(2, 3, name="a")
+    x = keras.Input((3, 4))
+    model = keras.Model(x, layer(x, x), name="m")
+    part = next(part for part in (layer, *children(layer)) if part.name == name)
+    part.trainable = False
+    return model
+
+
+# A model with something frozen, where the problem is ("" for none), and the reason.
+FROZEN: dict[str, tuple[Callable[[], Any], str, str]] = {
+    "layer inside": (lambda: _frozen(own.Block(3, name="a"), "dense"), "m/a", "dense"),
+    "variable": (lambda: _frozen(own.Block(3, name="a"), "scale"), "m/a", "scale"),
+    "variable inside": (lambda: _frozen(own.Block(3, name="a"), "dense.bias"), "m/a", "dense.bias"),
+    "whole layer": (lambda: _frozen(own.Block(3, name="a"), ""), "m/a", "dense"),
+    "layer in a wrapper": (
+        lambda: _frozen(own.Wrapper(own.Block(3, name="b"), name="w"), "inner.dense"),
+        "m/w",
+        "b.dense",
+    ),
+    "model of one's own": (lambda: _frozen(_called(own.GoodModel(3, name="m")), ""), "m", "dense"),
+    "Keras's layer": (lambda: _attention("a"), "m/a", "query"),
+    "part of Keras's layer": (lambda: _attention("value"), "m/a", "value"),
+    "Keras's variable": (lambda: _frozen(L.Dense(3, name="a"), "kernel"), "m/a", "kernel"),
+    "from the start": (lambda: _functional(own.Block(3, trainable=False)), "", ""),
+    "Keras's leaf": (lambda: _frozen(L.Dense(3), ""), "", ""),
+    "Keras's wrapper": (lambda: _frozen(own.Wrapper(L.Dense(3)), "inner"), "", ""),
+    "Keras's model": (lambda: _frozen(_sequential(L.Dense(3), L.Dropout(0.5)), ""), "", ""),
+    "Keras's model inside": (lambda: _frozen(_sequential(L.Dense(3), L.Dense(2)), ""), "", ""),
+    "low rank": (
+        lambda: (lambda d, m: (d.enable_lora(2), m)[1])(*(lambda d: (d, _functional(d)))(L.Dense(3))),
+        "",
+        "",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FROZEN)
+def test_what_is_frozen(kind: str, tmp_path: Path) -> None:
+    make, where, name = FROZEN[kind]
+    model = make()
+    problems = {
+        path: re.sub(r"dense_\d+", "dense", reason) for path, reason in _problems(model).items()
+    }
+    assert list(problems) == ([where] if where else [])
+    if where:
+        assert problems[where].startswith(f"{name}.trainable=False becomes True")
+    model.save(tmp_path / "m.keras")
+    back = keras.models.load_model(tmp_path / "m.keras")
+    flags = [[weight.trainable for weight in m.weights] for m in (model, back)]
+    assert (flags[0] == flags[1]) is not bool(where)
+
+
+def test_a_thawed_layer_of_a_frozen_model() -> None:
+    model = _sequential(L.Dense(3), L.Dense(2))
+    model.trainable = False
+    model.layers[-1].trainable = True
+    assert _problems(model) == {"m": "trainable=False becomes True"}
+
+
+@pytest.mark.once
+def test_tuples_that_come_back_as_lists() -> None:
+    for sizes, told in [((1, 2), "(1, 2) becomes [1, 2]"), ([(1, 2)], "[(1, 2)] becomes [[1, 2]]")]:
+        assert _problems(_sequential(own.Keeps(sizes, name="a"))) == {"m/a": f"_sizes={told}"}
+    assert not _problems(_sequential(own.Keeps([1, [2]]), own.Keeps({"a": 1})))
+    assert not _problems(_sequential(own.KeepsTuple((1, 2)), own.KeepsForKeras((2, 2))))
+    nested = _sequential(own.Keeps({"a": (1,)}, name="a"))
+    assert list(_problems(nested)) == ["m/a"]
 
 
 def _trace(model: keras.Model) -> list[Any]:

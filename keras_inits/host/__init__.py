@@ -25,7 +25,17 @@ T = TypeVar("T")
 def is_keras(thing: Any) -> bool:
     """Whether a class, function or object is of Keras itself: also where it is not public."""
     cls = thing if hasattr(thing, "__name__") else type(thing)
-    return (getattr(cls, "__module__", None) or "").split(".")[0] == "keras"
+    return _package(cls) == "keras"
+
+
+def is_of_keras_packages(thing: Any) -> bool:
+    """Whether it is of Keras or one of the packages that Keras imports by itself for a file."""
+    cls = thing if hasattr(thing, "__name__") else type(thing)
+    return _package(cls) in ("keras", "keras_hub", "keras_cv", "keras_nlp")
+
+
+def _package(cls: Any) -> str:
+    return (getattr(cls, "__module__", None) or "").split(".")[0]
 
 
 def give_einsum_axes(

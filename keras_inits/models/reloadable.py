@@ -62,13 +62,14 @@ def check_reloadable(
     """Find out what of a model will not come back after saving, by doing it.
 
     The model is made once more from its config, as `keras.saving.load_model` does it, and compared:
-    classes, configs, the shapes of the weights, and in classes that are not Keras's also the values
-    that the constructor kept. So a class or function that is not registered is found, a constructor
-    that does not take what `get_config` says, an argument that `get_config` forgets, a layer that
-    is not deserialized, a lambda, a closure over an array; and configs of more than 50 000
-    characters, which hold arrays. Of compiled models the optimizer, loss and metrics are looked at
-    too. With `x`, the model is also saved to a temporary file, a new process loads it, and the
-    predictions are compared.
+    classes, configs, the shapes of the weights, what is trainable, and in classes that are not
+    Keras's also the values that the constructor kept (JSON makes lists of tuples). So a class or
+    function that is not registered is found, a constructor that does not take what `get_config`
+    says, an argument that `get_config` forgets, a layer that is not deserialized, a part that is
+    frozen and comes back trainable, a lambda, a closure over an array; and configs of more than
+    50 000 characters, which hold arrays. The optimizer, losses and metrics of compiled models are
+    compared, too. With `x`, the model is also saved to a temporary file, a new process loads it,
+    and the predictions are compared.
 
     Keras finds classes in a file by their registered names; it imports no module for them but those
     of its own packages (keras_hub for one). A registered class therefore comes back once the module

@@ -27,11 +27,26 @@ def serialized(thing: Any) -> dict[str, Any]:
 
     Raises NotSavedError.
     """
+    _config(thing)
+    return _tree(thing)
+
+
+def saved_config(thing: Any) -> dict[str, Any]:
+    """The config in what a file would say of the object; it may be a model not compiled yet.
+
+    Raises NotSavedError.
+    """
+    return _tree(_config(thing))
+
+
+def _config(thing: Any) -> Any:
     try:
-        if hasattr(thing, "get_config"):
-            thing.get_config()
+        return thing.get_config() if hasattr(thing, "get_config") else None
     except Exception as error:
         raise NotSavedError(f"its get_config fails: {first_line(error)}") from error
+
+
+def _tree(thing: Any) -> Any:
     try:
         tree = json.loads(json.dumps(keras.saving.serialize_keras_object(thing)))
     except Exception as error:

@@ -15,8 +15,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.host import is_keras
-from keras_inits.models.saving.copies import NotSavedError, serialized
+from keras_inits.host import is_keras, is_of_keras_packages
+from keras_inits.models.saving.copies import NotSavedError, saved_config
 
 _MISSING = object()
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
@@ -32,11 +32,11 @@ def config_differences(
     if type(back) is not type(thing):
         return [f"it comes back as {_short(back)}"]
     try:
-        before = serialized(thing)["config"]
+        before = saved_config(thing)
     except NotSavedError:
         return []  # nobody asks it, or the reason has been told
     try:
-        after = serialized(back)["config"]
+        after = saved_config(back)
     except NotSavedError as error:
         return [f"what comes back cannot be saved again: {error}"] if again else []
     return [
@@ -50,10 +50,11 @@ def attribute_differences(thing: Any, back: Any, but: Collection[str] = ()) -> l
     """The attributes that the constructor gave the object and its copy has otherwise.
 
     What another method assigns is state, and differs as of right, unless it is an argument's name.
-    Layers and variables are left out.
+    Layers and variables are left out. JSON makes lists of tuples: that is told of what a user's
+    class assigns, for those of Keras and its packages take either.
     """
     cls: type = type(thing)
-    parameters, state = _parameters(cls), _assigned_later(cls)
+    parameters, state, own = _parameters(cls), _assigned(cls, later=True), _assigned(cls)
     found, copied = [], attributes(back)
     for name, value in attributes(thing).items():
         if name in bare_names() or name in but or name.strip("_") == "seed":
@@ -63,9 +64,21 @@ def attribute_differences(thing: Any, back: Any, but: Collection[str] = ()) -> l
         if isinstance(value, np.ndarray) and cls.__module__.startswith("keras_inits."):
             continue  # FromArray's, which come back with the weights
         other = copied.get(name, _MISSING)
-        if not same(value, other):
+        if same(value, other, strict=name in own):
+            continue
+        if name == name.strip("_") or name in own or not _of_same_keys(value, other):
             found.append(change(name, value, other))
+        else:  # keyword arguments, kept by a class of Keras's
+            found += [
+                change(key, value[key], other[key])
+                for key in value
+                if not same(value[key], other[key])
+            ]
     return found
+
+
+def _of_same_keys(value: Any, other: Any) -> bool:
+    return isinstance(value, dict) and isinstance(other, dict) and value.keys() == other.keys()
 
 
 def object_differences(thing: Any, back: Any) -> list[str]:
@@ -75,8 +88,11 @@ def object_differences(thing: Any, back: Any) -> list[str]:
     return config_differences(thing, back) or attribute_differences(thing, back)
 
 
-def same(a: Any, b: Any) -> bool:
-    """Whether two values are alike, as far as a config can make them; layers are by their class."""
+def same(a: Any, b: Any, *, strict: bool = False) -> bool:
+    """Whether two values are alike, as far as a config can make them; layers are by their class.
+
+    A list counts as the tuple of its items unless `strict`.
+    """
     a, b = (value.item() if isinstance(value, np.generic) else value for value in (a, b))
     if a is b:
         return True
@@ -84,9 +100,12 @@ def same(a: Any, b: Any) -> bool:
         both_nan = isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b)
         return both_nan or (isinstance(a, _PLAIN) and isinstance(b, _PLAIN) and a == b)
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        return len(a) == len(b) and all(map(same, a, b))
+        alike = len(a) == len(b) and not (strict and isinstance(a, tuple) != isinstance(b, tuple))
+        return alike and all(same(*pair, strict=strict) for pair in zip(a, b, strict=True))
     if isinstance(a, Mapping) and isinstance(b, Mapping):
-        return a.keys() == b.keys() and all(same(value, b[key]) for key, value in a.items())
+        return a.keys() == b.keys() and all(
+            same(value, b[key], strict=strict) for key, value in a.items()
+        )
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         return a.shape == b.shape and bool(np.all((a == b) | ((a != a) & (b != b))))
     if isinstance(a, types.FunctionType) and isinstance(b, types.FunctionType):
@@ -130,7 +149,7 @@ def attributes(thing: Any) -> dict[str, Any]:
 def assigned_later(layer: keras.layers.Layer, attribute: str) -> bool:
     """Whether a method other than the constructor and `build` assigns the attribute."""
     cls: type = type(layer)
-    return attribute in _assigned_later(cls)
+    return attribute in _assigned(cls, later=True)
 
 
 def _layers(value: Any, depth: int = 0) -> Iterator[keras.layers.Layer]:
@@ -143,11 +162,13 @@ def _layers(value: Any, depth: int = 0) -> Iterator[keras.layers.Layer]:
 
 @functools.cache
 def bare_names() -> frozenset[str]:
-    """What Keras itself keeps in every layer and model."""
+    """What Keras itself keeps in every layer, model and metric."""
     x = keras.Input((1,))
     y = keras.layers.Identity()(x)
     bare = (keras.layers.Layer(), keras.Model(), keras.Sequential(), keras.Model(x, y))
-    return frozenset(name for layer in bare for name in attributes(layer))
+    bare[-1].compile()
+    names = {name for layer in bare for name in attributes(layer)}
+    return frozenset(names | set(vars(keras.Metric())))
 
 
 @functools.cache
@@ -161,15 +182,21 @@ def _parameters(cls: type) -> frozenset[str]:
 
 
 @functools.cache
-def _assigned_later(cls: type) -> frozenset[str]:
+def _assigned(cls: type, *, later: bool = False) -> frozenset[str]:
+    """What constructor and `build` of a user's classes assign, or all other methods (`later`).
+
+    Those of Keras's metrics count, too: they keep state in attributes.
+    """
     found: set[str] = set()
     for base in cls.__mro__:
-        if base is object or is_keras(base):
+        known = is_keras(base) and not issubclass(base, keras.Metric)
+        if base is object or (known if later else is_of_keras_packages(base)):
             continue
         for name, member in vars(base).items():
             function = getattr(member, "fget", None) or getattr(member, "__func__", member)
             function = inspect.unwrap(function) if callable(function) else function
-            if name not in ("__init__", "build") and isinstance(function, types.FunctionType):
+            first = name in ("__init__", "build")
+            if first is not later and isinstance(function, types.FunctionType):
                 instructions = dis.get_instructions(function)
                 found |= {i.argval for i in instructions if i.opname == "STORE_ATTR"}
     return frozenset(found)

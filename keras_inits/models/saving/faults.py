@@ -16,6 +16,7 @@ from keras_inits.models.saving.trees import (
     arguments,
     children,
     compare,
+    compare_trainable,
     compare_weights,
     different,
 )
@@ -36,6 +37,7 @@ def faults(model: keras.layers.Layer) -> Faults:
         compare(model, back, changes, set())
         if model.built and not changes:
             compare_weights(model, back, changes, set())
+        compare_trainable(model, back, changes, set())
     return {key: different(texts) for key, texts in changes.items()} | failed
 
 
@@ -67,6 +69,7 @@ def _locate(
             changes.clear()
             changes.update(before)
             compare(layer, back, changes, set())
+            compare_trainable(layer, back, changes, set())
     known[id(layer)] = any(fails)
     return known[id(layer)]
 

@@ -24,9 +24,6 @@ from keras_inits.registry import snake_case
 Changes = dict[tuple[int, str], list[str]]
 
 _SHOWN = 3  # differences that a reason names
-# What a layer made by another's constructor may have otherwise: names are given anew, and a model
-# that is told to be trainable tells it to all that is inside.
-_FREE = ("name", "trainable")
 
 
 def children(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
@@ -66,8 +63,8 @@ def compare(
     lost = False
     # What Keras's own layer is made of is compared by itself.
     if own or not inside or not alike:
-        but = {*kept, *inside, *(_FREE if owner else ())}
-        but |= {"name"} if _automatic(layer) else set()
+        but = {*kept, *inside, "trainable"}  # of which `compare_trainable` tells
+        but |= {"name"} if owner or _automatic(layer) else set()
         changes = config_differences(layer, back, but, again=owner is None)
         _add(found, owner or layer, "", changes, within)
         lost = own and bool(changes)
@@ -102,7 +99,6 @@ def _base_differences(layer: Any, back: Any) -> list[str]:
     """What every layer takes, and a config without that of the base class forgets."""
     pairs = {
         "name": (layer.name, back.name),
-        "trainable": (layer.trainable, back.trainable),
         "dtype": (layer.dtype_policy.name, back.dtype_policy.name),
     }
     return [
@@ -137,14 +133,57 @@ def compare_weights(layer: Any, back: Any, found: Changes, seen: set[int]) -> No
             compare_weights(child, other, found, seen)
 
 
+def compare_trainable(
+    layer: Any, back: Any, found: Changes, seen: set[int], owner: Any = None, within: str = ""
+) -> None:
+    """Note what is frozen in one of a layer and its copy only.
+
+    `owner` is the outermost layer around it of which a file holds nothing but a config.
+    """
+    if id(layer) in seen:
+        return
+    seen.add(id(layer))
+    pairs = [
+        pair
+        for attribute, theirs in parts(layer).items()
+        for pair in zip(theirs, parts(back).get(attribute, []), strict=False)
+    ]
+    of_keras = is_keras(type(layer))
+    if of_keras and isinstance(layer, keras.Model):
+        # It tells its layers, and each of them says it of itself in the file.
+        matters = bool(layer.trainable_weights) != bool(back.trainable_weights)
+        held = owner
+    else:
+        matters = not of_keras or bool(layer.weights) or not layer.built
+        held = owner or layer
+    texts = []
+    if layer.trainable != back.trainable:
+        if matters:
+            texts = [change(f"{within}trainable", layer.trainable, back.trainable)]
+    elif len(own := _own_weights(layer)) == len(others := _own_weights(back)):
+        texts = [
+            change(f"{within}{weight.name}.trainable", weight.trainable, other.trainable)
+            for weight, other in zip(own, others, strict=True)
+            if weight.trainable != other.trainable
+        ]
+    _add(found, owner or layer, "", texts)
+    for child, other in pairs:
+        path = f"{within}{child.name}." if held else ""
+        compare_trainable(child, other, found, seen, held, path)
+
+
 def _shapes(layer: Any) -> list[tuple[int, ...]]:
     return [tuple(weight.shape) for weight in layer.weights]
 
 
 def _own_shapes(layer: Any) -> list[tuple[int, ...]]:
-    """Those of the weights that no layer inside has."""
+    return [tuple(weight.shape) for weight in _own_weights(layer)]
+
+
+def _own_weights(layer: Any) -> list[keras.Variable]:
+    """The weights that no layer inside has."""
     inside = {id(weight) for child in children(layer) for weight in child.weights}
-    return [tuple(weight.shape) for weight in layer.weights if id(weight) not in inside]
+    return [weight for weight in layer.weights if id(weight) not in inside]
 
 
 def _add(found: Changes, layer: Any, argument: str, changes: list[str], prefix: str = "") -> None:
