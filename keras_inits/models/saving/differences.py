@@ -63,6 +63,8 @@ def attribute_differences(thing: Any, back: Any, but: Collection[str] = ()) -> l
             continue
         if isinstance(value, np.ndarray) and cls.__module__.startswith("keras_inits."):
             continue  # FromArray's, which come back with the weights
+        if isinstance(value, keras.callbacks.Callback):
+            continue  # the history of `fit`, which it leaves in the model
         other = copied.get(name, _MISSING)
         if same(value, other, strict=name in own):
             continue
@@ -185,12 +187,13 @@ def _parameters(cls: type) -> frozenset[str]:
 def _assigned(cls: type, *, later: bool = False) -> frozenset[str]:
     """What constructor and `build` of a user's classes assign, or all other methods (`later`).
 
-    Those of Keras's metrics count, too: they keep state in attributes.
+    Those of Keras's models and metrics count, too: training them leaves state in attributes.
     """
     found: set[str] = set()
     for base in cls.__mro__:
-        known = is_keras(base) and not issubclass(base, keras.Metric)
-        if base is object or (known if later else is_of_keras_packages(base)):
+        trained = base in keras.Model.__mro__ or issubclass(base, keras.Metric)
+        known = is_keras(base) and not trained if later else is_of_keras_packages(base)
+        if base is object or known:
             continue
         for name, member in vars(base).items():
             function = getattr(member, "fget", None) or getattr(member, "__func__", member)
