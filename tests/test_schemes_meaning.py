@@ -241,7 +241,7 @@ def test_sparse_inputs_counts_and_meaning() -> None:
         assert (RNG(0).normal(size=(500, inputs)) @ kernel).var() == pytest.approx(15, rel=0.1)
 
 
-@pytest.mark.parametrize("field", [(4,), (3,), (1,), (4, 4), (3, 4), (2, 2, 4), (6, 7)])
+@pytest.mark.parametrize("field", [(4,), (3,), (1,), (4, 4), (3, 4), (4, 3, 4), (6, 7)])
 def test_bilinear_keeps_a_constant(field: tuple[int, ...]) -> None:
     strides = tuple(math.ceil(extent / 2) for extent in field)
     layer = getattr(keras.layers, f"Conv{len(field)}DTranspose")(
