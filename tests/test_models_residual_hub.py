@@ -82,6 +82,10 @@ def built(name):
 def test_keras_hub(name):
     _, streams, norms = HUB[name]
     report = residual_branches(built(name))
+    if name == "DebertaV3Backbone" and keras.backend.backend() == "tensorflow":
+        # Its attention calls TensorFlow itself there: that is said, and no branch is guessed.
+        assert ["cannot be followed" in p.reason for p in report.problems].count(True) == 2
+        return
     counts: dict[int, int] = {}
     for row in report.rows:
         counts[row.stream] = counts.get(row.stream, 0) + 1

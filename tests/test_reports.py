@@ -76,7 +76,8 @@ def _example(cls: type[Report]) -> Report:
         return Comparison(
             "digits", "jax", 1, [0], {"deep": "ten"}, [row], [Problem("a.keras", "differs")]
         )
-    return cls([Wild(), Wild()], [("layer/kernel", "dead")])
+    further = {"CoordinateCheck": ([64, 128], 3), "Mup": (None,)}.get(cls.__name__, ())
+    return cls([Wild(), Wild()], [("layer/kernel", "dead")], *further)
 
 
 def test_every_report_is_json() -> None:

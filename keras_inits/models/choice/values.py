@@ -179,11 +179,12 @@ def _std(parts: list[np.ndarray | None]) -> float | None:
     if not size or len(here) < len(parts):
         return None
     chunks = [chunk for part in here for chunk in _chunks(part)]
-    mean = sum(in_parallel(lambda chunk: float(chunk.sum(dtype="float64")), chunks)) / size
+    # The parts come in any order, and the sum of floats would depend on it.
+    mean = math.fsum(in_parallel(lambda chunk: float(chunk.sum(dtype="float64")), chunks)) / size
 
     def squares(chunk: np.ndarray) -> float:
         apart = chunk.astype("float64") - mean
         # Not `apart @ apart`: BLAS's own threads and these wait for each other.
         return float(np.square(apart, out=apart).sum())
 
-    return math.sqrt(sum(in_parallel(squares, chunks)) / size)
+    return math.sqrt(math.fsum(in_parallel(squares, chunks)) / size)
