@@ -76,6 +76,10 @@ def _example(cls: type[Report]) -> Report:
         return Comparison(
             "digits", "jax", 1, [0], {"deep": "ten"}, [row], [Problem("a.keras", "differs")]
         )
+    if cls.__name__ == "Replication":
+        made = cls("paper", "claim", [("case", "figure", NAN)], [])
+        made.problems.append(Problem("layer/kernel", "dead"))
+        return made
     further = {"CoordinateCheck": ([64, 128], 3), "Mup": (None,)}.get(cls.__name__, ())
     return cls([Wild(), Wild()], [("layer/kernel", "dead")], *further)
 
