@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import ml_dtypes
 import numpy as np
+from numpy.typing import DTypeLike
 
 _BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _FLOATS = {_BFLOAT16, *map(np.dtype, (np.float16, np.float32, np.float64))}
@@ -212,12 +213,16 @@ def address(array: np.ndarray) -> int:
     return int(array.__array_interface__["data"][0])
 
 
-def untouched_zeros(shape: Sequence[int], dtype: str) -> np.ndarray:
-    """An array whose memory the system hands out when it is first written to."""
-    kind = np.dtype(getattr(ml_dtypes, dtype, dtype))
-    size = math.prod(shape) * kind.itemsize
-    memory = np.zeros(size + ALIGNMENT, np.uint8)
-    return np.ndarray(shape, kind, memory, -address(memory) % ALIGNMENT)
+def aligned(
+    shape: Sequence[int], dtype: DTypeLike, allocate: Callable[..., np.ndarray] = np.empty
+) -> np.ndarray:
+    """An array that starts at a multiple of ALIGNMENT bytes, uninitialised.
+
+    With `np.zeros` it is zero, in memory that the system hands out when it is first written to.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = allocate(size + ALIGNMENT, np.uint8)
+    return np.ndarray(shape, dtype, memory, -address(memory) % ALIGNMENT)
 
 
 def to_tensor(array: np.ndarray) -> Any:

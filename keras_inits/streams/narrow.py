@@ -12,6 +12,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from keras_inits.backend import aligned
 from keras_inits.streams.default import tiles
 from keras_inits.streams.default.bounds import inside
 
@@ -58,7 +59,7 @@ def narrow(array: np.ndarray, dtype: str, support: Support) -> np.ndarray:
             return rounded
         # np.clip would widen bfloat16.
         return np.minimum(np.maximum(rounded, target.type(low)), target.type(high))
-    out = tiles.empty(array.shape, target)
+    out = aligned(array.shape, target)
     if tiles.compiled:
         numbers = np.ascontiguousarray(array).reshape(-1)
         code = tiles.DTYPES[dtype]

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import keras
-
 from keras_inits.host import is_keras
 from keras_inits.models.choice.rules import Rule
 from keras_inits.models.residual.branches import Branches, residual_branches
@@ -19,7 +17,6 @@ from keras_inits.reports.report import Problem
 from keras_inits.schemes.constant import One, Zero
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel", "recurrent_kernel")
-ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
 
 
 @dataclass(frozen=True, repr=False)

@@ -16,11 +16,11 @@ from keras_inits.fans import compute_fans
 from keras_inits.host import is_keras
 from keras_inits.models.choice import blocks, depth, families, zero
 from keras_inits.models.choice.keras1 import keras1
-from keras_inits.models.choice.preset import ATTENTION, KERNELS, Preset
+from keras_inits.models.choice.preset import KERNELS, Preset
 from keras_inits.models.choice.rules import Rule, parse_rules
 from keras_inits.models.variables.origin import attributes, sublayers
 from keras_inits.models.variables.walk import Slot
-from keras_inits.models.weights.layers import TRANSPOSED, geometry_of
+from keras_inits.models.weights.layers import ATTENTION, TRANSPOSED, geometry_of
 from keras_inits.registry import get
 from keras_inits.reports.report import Problem
 from keras_inits.schemes.constant import Constant, Identity, One, Zero

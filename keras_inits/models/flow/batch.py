@@ -36,11 +36,16 @@ def shapes(x: Any) -> str:
     return str(keras.tree.pack_sequence_as(x, [str(shape) for shape in found])).replace("'", "")
 
 
+def one_line(error: Exception) -> str:
+    """What an error says, without line breaks and colours."""
+    return " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())
+
+
 def failure(
     owner: str, model: keras.Model, x: Any, error: Exception, what: str = "fails", where: str = ""
 ) -> ValueError:
     """What to raise where the model's own call raised, `where` if it is known."""
-    text = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:300]
+    text = one_line(error)[:300]
     return ValueError(
         f"{owner}: model {model.name!r} {what} on x of shape {shapes(x)}"
         f"{where and f', at {where}'}: {type(error).__name__}: {text}"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_inits import backend
 from keras_inits.host import hooks
@@ -17,6 +18,7 @@ from keras_inits.models.variables.waiting import deferring, is_waiting, wait
 from keras_inits.models.variables.walk import walk
 from keras_inits.schemes.constant import Zero
 from keras_inits.streams.block import Index
+from keras_inits.streams.narrow import numpy_dtype
 from keras_inits.streams.placement import place
 
 _warned: weakref.WeakSet[keras.Model] = weakref.WeakSet()
@@ -83,7 +85,7 @@ def deferred_variables(model: keras.Model) -> list[keras.Variable]:
 def _zeros(shape: tuple[int, ...], dtype: Any = None, layout: Any = None) -> Any:
     def fill(index: Index) -> Any:
         sizes = shape if index is None else [part.stop - part.start for part in index]
-        return backend.untouched_zeros(sizes, keras.backend.standardize_dtype(dtype))
+        return backend.aligned(sizes, numpy_dtype(keras.backend.standardize_dtype(dtype)), np.zeros)
 
     return place("deferred", fill, tuple(shape), layout)
 

@@ -14,7 +14,7 @@ from keras_inits.models.flow.places import places
 from keras_inits.models.residual.graph import Graph
 from keras_inits.models.residual.rows import Branch, heads, last_weights, rows
 from keras_inits.models.residual.sums import Sum, residual_sums
-from keras_inits.models.residual.trace import Step, Trace, first_line, is_matrix, trace
+from keras_inits.models.residual.trace import Step, Trace, is_matrix, told, trace
 from keras_inits.models.variables.walk import walk
 from keras_inits.reports.report import Problem, Report
 
@@ -123,7 +123,7 @@ def _traced(owner: str, model: Any, inputs: Any) -> Trace:
     except Exception as error:
         raise ValueError(
             f"{owner}: model {model.name!r} fails on inputs of shape {shapes(inputs)}: "
-            f"{first_line(error)}; give x, inputs that it takes"
+            f"{told(error)}; give x, inputs that it takes"
         ) from error
 
 

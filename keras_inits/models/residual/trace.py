@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import re
 import warnings
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,10 +19,12 @@ import numpy as np
 
 from keras_inits import host
 from keras_inits.host.hooks import symbolic_calls
+from keras_inits.models.flow.batch import one_line
+from keras_inits.models.weights.layers import ATTENTION
 
 _L = keras.layers
 # Layers of `keras.layers` that are made of others, or call what a user wrote.
-_OPENED = (_L.MultiHeadAttention, _L.GroupQueryAttention, _L.EinsumDense, _L.Lambda, keras.Model)
+_OPENED = (*ATTENTION, _L.EinsumDense, _L.Lambda, keras.Model)
 
 SUMS = frozenset({"Add", "Subtract"})
 PRODUCTS = frozenset({"Multiply", "Divide", "TrueDivide"})
@@ -97,7 +98,7 @@ class _Follower:
             try:
                 return self._open(layer, args, kwargs)
             except Exception as error:
-                self.trace.closed.append((layer, first_line(error)))
+                self.trace.closed.append((layer, told(error)))
         outputs = original(*args, **kwargs)
         if _has_unknown(outputs) and not _has_unknown((args, kwargs)):
             return self._open(layer, args, kwargs)  # shapes of its build, not of these inputs
@@ -179,7 +180,6 @@ def _holds(variable: Any, tensor: Any) -> bool:
     return bool(np.isin(values.ravel()[:: max(1, size // 64)], entries).all())
 
 
-def first_line(error: Exception) -> str:
-    """What an error says, in one line and without colours."""
-    text = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())
-    return f"{type(error).__name__}: {text}"[:200]
+def told(error: Exception) -> str:
+    """The error's class and what it says, short."""
+    return f"{type(error).__name__}: {one_line(error)}"[:200]

@@ -13,6 +13,7 @@ from keras_inits.models.weights.geometry import Geometry, registered_geometry
 
 _L = keras.layers
 _CONV = (_L.Conv1D, _L.Conv2D, _L.Conv3D)
+ATTENTION = (_L.MultiHeadAttention, _L.GroupQueryAttention)
 TRANSPOSED = (_L.Conv1DTranspose, _L.Conv2DTranspose, _L.Conv3DTranspose)
 _DEPTHWISE = (_L.DepthwiseConv1D, _L.DepthwiseConv2D)
 _SEPARABLE = (_L.SeparableConv1D, _L.SeparableConv2D)

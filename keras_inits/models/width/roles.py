@@ -5,13 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import keras
-
 from keras_inits.models.variables.walk import STATE_ROLES, Slot, Walk
 from keras_inits.models.weights.geometry import Geometry
-from keras_inits.models.weights.layers import geometry_of
-
-_ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
+from keras_inits.models.weights.layers import ATTENTION, geometry_of
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def width_of(slot: Slot, base: Slot, other: Slot) -> Width:
 
 def head_size(slot: Slot) -> int | None:
     """Of the projection of queries in one of Keras's attention layers: the size of a head."""
-    attention = next((a for a in slot.layers if isinstance(a, _ATTENTION)), None)
+    attention = next((a for a in slot.layers if isinstance(a, ATTENTION)), None)
     if attention is None or slot.layer.name != "query" or slot.layer is attention:
         return None
     size = getattr(attention, "key_dim", None) or getattr(attention, "head_dim", None)

@@ -34,8 +34,10 @@ def fill(
     support: Support,
 ) -> Any | None:
     """The tensor that `tiles.fill` gives, on the GPU; None where the host has to draw it."""
+    if math.prod(shape) < LEAST or not _is_installed():
+        return None
     axes = _merged(shape)
-    if math.prod(shape) < LEAST or _span(axes) >= 2**32 or not _is_installed():
+    if _span(axes) >= 2**32:
         return None
     memory = gpu.allocate(shape, dtype)
     if memory is None:

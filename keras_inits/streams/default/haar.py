@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_inits.streams.default.tiles import empty
+from keras_inits.backend import aligned
 
 
 def haar(rows: int, cols: int, normal: Callable[[int], np.ndarray]) -> np.ndarray:
@@ -48,7 +48,7 @@ def haar(rows: int, cols: int, normal: Callable[[int], np.ndarray]) -> np.ndarra
         inverse[:n, :n] = v @ v.T
         _diagonal(inverse)[:n] = np.maximum(squares, np.finfo(dtype).tiny) / 2
     t = -_inverse(t).swapaxes(1, 2).astype(dtype)
-    q = empty((rows, cols), dtype)
+    q = aligned((rows, cols), dtype)
     for i in reversed(range(len(panels))):
         n = len(panels[i])
         _reflect(q[starts[i] :, starts[i] :], panels[i], t[i, :n, :n])

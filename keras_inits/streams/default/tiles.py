@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from keras_inits.backend import ALIGNMENT, address
+from keras_inits.backend import aligned
 from keras_inits.streams.block import Index
 
 compiled: Any  # the module of C functions, which has no types; None where there was no compiler
@@ -91,13 +91,6 @@ def raw_words(buffer: Buffer, key: hashlib._Hash, tile: int, count: int) -> np.n
         "uinteger": 0,
     }
     return generator.random_raw(count)
-
-
-def empty(shape: Sequence[int], dtype: DTypeLike) -> np.ndarray:
-    """An uninitialised array that starts at a multiple of ALIGNMENT bytes."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.empty(size + ALIGNMENT, np.uint8)
-    return np.ndarray(shape, dtype, memory, -address(memory) % ALIGNMENT)
 
 
 def thread_count() -> int:
@@ -193,7 +186,7 @@ def fill(
 ) -> np.ndarray:
     """The block `index` of a tensor whose entries `function` makes of `bits` bits each."""
     if not index:
-        out = empty(shape, dtype)
+        out = aligned(shape, dtype)
         if out.size <= TILE:
             if out.size:
                 _draw(key, 0, bits, function, out)
@@ -201,7 +194,7 @@ def fill(
         block = tuple(slice(0, size) for size in shape)
     else:
         block = index
-        out = empty([part.stop - part.start for part in block], dtype)
+        out = aligned([part.stop - part.start for part in block], dtype)
         if not out.size:
             return out
     tiles = list(_overlapping(shape, block))
