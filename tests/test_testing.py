@@ -77,3 +77,18 @@ def test_the_right_one_passes() -> None:
 def test_what_is_no_initializer() -> None:
     with pytest.raises(TypeError, match="check_initializer: subject must be an initializer"):
         check_initializer(json)
+
+
+def test_entries_that_are_copies_of_others() -> None:
+    def repeated(self: Any, shape: Any, dtype: Any = None) -> Any:
+        one = _Faulty.__call__(self, (shape[0], shape[1] // 16), dtype)
+        return keras.ops.concatenate([one] * 16, axis=1)
+
+    def half(self: Any, shape: Any, dtype: Any = None) -> Any:
+        one = _Faulty.__call__(self, (shape[0], shape[1] // 2), dtype)
+        return keras.ops.concatenate([one, keras.ops.zeros_like(one)], axis=1)
+
+    for seed in range(3):  # the mean of copies strays four times as far
+        check_initializer(_faulty("Repeated", __call__=repeated)(seed=seed), shapes=[(32, 64)])
+    with pytest.raises(AssertionError, match="law: entries"):
+        check_initializer(_faulty("Half", __call__=half)(), shapes=[(32, 64)])
