@@ -18,6 +18,11 @@ import pytest
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
+def pytest_runtest_setup() -> None:
+    """What a test draws without a seed is the same in every run."""
+    keras.utils.set_random_seed(0)
+
+
 def require(module: str) -> None:
     """Skip where a package is not installed; in CI, where all are, fail instead."""
     if importlib.util.find_spec(module) is None:
