@@ -108,6 +108,8 @@ def entry_sum(values: np.ndarray, block: tuple[slice, ...], shape: tuple[int, ..
     if not values.size:
         return 0
     bits = np.ascontiguousarray(values).view(f"u{values.itemsize}")
+    if values.shape == shape and values.size <= CHUNK:
+        return _words(bits.reshape(-1), 0)
     # The runs of entries whose positions follow one another: all axes from the last one that is cut.
     cut = max((i for i, n in enumerate(shape) if values.shape[i] != n), default=0)
     firsts: Any = 0

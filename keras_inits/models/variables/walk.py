@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import keras
@@ -42,11 +42,11 @@ class Slot:
         """The layer that owns the variable; `layers` has also those around it, outermost first."""
         return self.layers[-1]
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         return tuple(self.variable.shape)
 
-    @property
+    @cached_property
     def dtype(self) -> str:
         return keras.backend.standardize_dtype(self.variable.dtype)
 

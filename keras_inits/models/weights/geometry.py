@@ -121,11 +121,11 @@ class Geometry:
 
 
 #: What a user says of the weights of layers: (class, role) -> function of (layer, shape).
-Reader = Callable[[Any, tuple[int, ...]], "Geometry | None"]
-_REGISTERED: dict[tuple[type, str], Reader] = {}
+GeometryFunction = Callable[[Any, tuple[int, ...]], "Geometry | None"]
+_REGISTERED: dict[tuple[type, str], GeometryFunction] = {}
 
 
-def register_geometry(layer_class: type, role: str, function: Reader) -> None:
+def register_geometry(layer_class: type, role: str, function: GeometryFunction) -> None:
     """Say how layers of a class of your own use a weight.
 
     `initialize` then gives schemes its fans and draws orthogonal ones map by map, and `lsuv` and
