@@ -74,6 +74,7 @@ if typing.TYPE_CHECKING:
     from keras_inits.models.adapters.lora import lora_init
     from keras_inits.models.attention.projections import Projections
     from keras_inits.models.attention.start import attention_init
+    from keras_inits.models.audit.audit import audit
     from keras_inits.models.choice.presets import register_preset
     from keras_inits.models.data_dependent import data_dependent
     from keras_inits.models.initialize import initialize
@@ -102,6 +103,7 @@ _LATER = {
     "Report": "reports.report",
     "SignalMonitor": "models.monitor",
     "attention_init": "models.attention.start",
+    "audit": "models.audit.audit",
     "check_reloadable": "models.reloadable",
     "compare": "comparison.compare",
     "coordinate_check": "models.width.coordinates",
@@ -187,6 +189,7 @@ __all__ = [  # noqa: RUF022 - plain order: ruff takes ICNR for a constant
     "Zero",
     "Zeros",
     "attention_init",
+    "audit",
     "check_reloadable",
     "compare",
     "compute_fans",

@@ -11,6 +11,10 @@ import click
 
 # Name: what it does, in the group's help, and how its module comes.
 _SUBCOMMANDS: dict[str, tuple[str, Callable[[], ModuleType]]] = {
+    "audit": (
+        "Whether the weights of a file are drawn as they should be.",
+        lambda: import_module("keras_inits.cli.audit"),
+    ),
     "compare": (
         "Train the same networks from every scheme and see which of them learn.",
         lambda: import_module("keras_inits.cli.compare"),

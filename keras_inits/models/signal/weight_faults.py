@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -142,31 +142,8 @@ def _more(count: int, what: str) -> str:
 def _fans(kernels: Sequence[Slot], values: dict[int, np.ndarray]) -> Iterator[Problem]:
     """A variance scaling that took the fans from the shape, where the layer's are others."""
     found: dict[type, list[tuple[Slot, float, str]]] = {}
-    for slot in kernels:
-        scheme, geometry = (
-            as_scheme(slot.initializer),
-            geometry_of(slot.layer, slot.role, slot.shape),
-        )
-        if (
-            not isinstance(scheme, VarianceScaling)
-            or geometry is None
-            or not values[id(slot)].any()
-        ):
-            continue
-        right = fitted(scheme, geometry, slot.role)
-        right = right.initializer if isinstance(right, Gated) else right
-        stds = [_std(law, slot.shape) for law in (scheme, right)]
-        drawn = float(values[id(slot)].std())
-        ratio = stds[0] / stds[1] if stds[1] else 1.0
-        # Not where it was drawn again since: nearer to the right law than to the one of the shape.
-        if max(ratio, 1 / ratio) > FANS and abs(np.log(drawn / stds[0])) < abs(
-            np.log(drawn / stds[1])
-        ):
-            text = (
-                f"its standard deviation is {drawn:.3g}; by the layer's fans, "
-                f"({geometry.fan_in:g}, {geometry.fan_out:g}), it would be {stds[1]:.3g}"
-            )
-            found.setdefault(type(slot.layer), []).append((slot, max(ratio, 1 / ratio), text))
+    for slot, ratio, text in misfits((slot, float(values[id(slot)].std())) for slot in kernels):
+        found.setdefault(type(slot.layer), []).append((slot, ratio, text))
     for cls, group in found.items():
         slot, _, text = max(group, key=lambda entry: entry[1])
         more = _more(len(group) - 1, f"{cls.__name__} layers")
@@ -179,6 +156,30 @@ def _fans(kernels: Sequence[Slot], values: dict[int, np.ndarray]) -> Iterator[Pr
             f"keras_inits.initialize(model, [(keras.layers.{cls.__name__}, keras_inits.{scheme!r}), "
             '(".", None)], seed=0)',
         )
+
+
+def misfits(drawn: Iterable[tuple[Slot, float]]) -> Iterator[tuple[Slot, float, str]]:
+    """Of kernels with their standard deviations those drawn by fans that the layer does not have.
+
+    Each with the factor by which its law is off, and in words.
+    """
+    for slot, std in drawn:
+        scheme = as_scheme(slot.initializer)
+        geometry = geometry_of(slot.layer, slot.role, slot.shape)
+        if not isinstance(scheme, VarianceScaling) or geometry is None or not std:
+            continue
+        right = fitted(scheme, geometry, slot.role)
+        right = right.initializer if isinstance(right, Gated) else right
+        stds = [_std(law, slot.shape) for law in (scheme, right)]
+        ratio = stds[0] / stds[1] if stds[1] else 1.0
+        # Not where it was drawn again since: nearer to the right law than to the one of the shape.
+        if max(ratio, 1 / ratio) > FANS and abs(np.log(std / stds[0])) < abs(np.log(std / stds[1])):
+            yield (
+                slot,
+                max(ratio, 1 / ratio),
+                f"its standard deviation is {std:.3g}; by the layer's fans, "
+                f"({geometry.fan_in:g}, {geometry.fan_out:g}), it would be {stds[1]:.3g}",
+            )
 
 
 def _std(scheme: Scheme, shape: tuple[int, ...]) -> float:
