@@ -61,19 +61,10 @@ def test_the_readme_has_the_table_of_today() -> None:
     assert readme.updated(text) == text, "run tools/readme.py"
     assert readme.updated(text.replace("| `HeNormal` |", "| `HeAbnormal` |")) == text
     assert set(readme.DOCUMENTED) <= set(readme.CATALOGUE)
-    assert (ROOT / "docs" / "catalogue.md").read_text() == readme.page(), "run tools/readme.py"
-
-
-def test_every_public_name_is_documented() -> None:
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    text = "\n".join(page.read_text() for page in pages)
-    assert not [
-        name for name in ki.__all__ if f"`{name}" not in text and f"keras_inits.{name}" not in text
-    ]
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 

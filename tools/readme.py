@@ -1,4 +1,4 @@
-"""Write the tables of schemes, the documented ones into README.md and all into docs/catalogue.md.
+"""Write what the docs say of the schemes: the README's table, the catalogue, a page for each family.
 
 python tools/readme.py
 """
@@ -8,37 +8,67 @@ from __future__ import annotations
 from collections.abc import Container
 from pathlib import Path
 
-from keras_inits.registry import CATALOGUE
+from keras_inits.registry import CATALOGUE, Entry
 
 ROOT = Path(__file__).parent.parent
-README, CATALOGUE_PAGE = ROOT / "README.md", ROOT / "docs" / "catalogue.md"
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
 START, END = "<!-- schemes: made by tools/readme.py -->\n", "<!-- end -->"
 DOCUMENTED = (
-    *("Zero", "One", "Constant", "Identity", "Uniform", "Normal", "RandomUniform", "RandomNormal"),
-    *("TruncatedNormal", "VarianceScaling", "LecunUniform", "LecunNormal", "GlorotUniform"),
+    *("Zero", "One", "Constant", "Identity", "Uniform", "Normal", "LecunUniform", "GlorotUniform"),
     *("GlorotNormal", "HeUniform", "HeNormal", "XavierUniform", "XavierNormal", "KaimingUniform"),
     *("KaimingNormal", "FanInUniform", "Orthogonal", "DataNormal"),
 )
 TITLE = """# All schemes
 
-Law, strings and source of each; [the page on them](schemes.md) says what those of the literature are for, and `keras-inits list` prints
-the same. Where a string is also Keras's, the bare one stays Keras's.
+Law, strings and source of each; [the page on them](schemes.md) says what those of the literature are for, the pages of the families
+show a draw of each, and `keras-inits list` prints this table. Where a string is also Keras's, the bare one stays Keras's.
 
 """
+FAMILIES = {
+    "constant": (
+        "Constant",
+        "For biases, scales and tables. In a kernel they leave all units of a layer equal, but for `Identity`.",
+    ),
+    "uniform_normal": ("Uniform and normal", "One spread, whatever the shape."),
+    "variance_scaling": (
+        "By the fans",
+        "The spread follows the numbers of inputs and outputs, so that a signal keeps its size: [fans and gains](../concepts/fans.md).",
+    ),
+    "orthogonal": ("Orthogonal", "Linear maps that keep the length of every input."),
+    "identity": ("Identities", "Layers that begin by passing on what they get."),
+    "depth": (
+        "Depth and width",
+        "For the weights of deep residual networks: [start a transformer](../howto/transformer.md).",
+    ),
+    "recurrent": ("Recurrent", "Kernels and biases of cells with a memory."),
+    "state_space": ("State space", "The matrices of linear recurrences."),
+    "sparse": ("Sparse", "Few entries that are not zero."),
+    "frequency": ("Frequency", "Kernels drawn in Fourier space."),
+    "resampling": ("Enlarging images", "Transposed and sub-pixel convolutions."),
+    "prior": ("Classifiers", "Biases that begin with the shares of the classes."),
+    "data": ("From data", "Entries from the statistics of data, or from an array."),
+    "keras1": (
+        "Keras 1",
+        "The laws, fans and defaults of Keras 1.2.2: [migration](../migration.md).",
+    ),
+}
+NOTE = "<!-- Made by tools/readme.py from the registry. -->\n"
 
 
-def table(names: Container[str] = CATALOGUE) -> str:
+def short(entry: Entry) -> str:
+    """The strings in snake case; a bare name makes the one with the package's name superfluous."""
+    snake = [string for string in entry.strings if string.islower()]
+    return ", ".join(f"`{s}`" for s in snake if s.partition(">")[2] not in snake) or "by object"
+
+
+def table(keys: Container[str] = CATALOGUE) -> str:
     """The registry, or some of it, as Markdown."""
     lines = ["| scheme | law | strings | source |", "|---|---|---|---|"]
-    for entry in CATALOGUE.values():
-        if entry.name not in names:
-            continue
-        snake = [string for string in entry.strings if string.islower()]
-        # A bare name makes the one with the package's name in front superfluous.
-        short = [s for s in snake if s.partition(">")[2] not in snake]
-        strings = ", ".join(f"`{string}`" for string in short) or "by object"
-        law = entry.law.replace("|", "\\|")
-        lines.append(f"| `{entry.name}` | {law} | {strings} | {entry.source} |")
+    for key, entry in CATALOGUE.items():
+        if key in keys:
+            law = entry.law.replace("|", "\\|")
+            lines.append(f"| `{entry.name}` | {law} | {short(entry)} | {entry.source} |")
     return "\n".join(lines) + "\n"
 
 
@@ -48,11 +78,31 @@ def updated(text: str) -> str:
     return before + START + table(DOCUMENTED) + END + rest.split(END, 1)[1]
 
 
-def page() -> str:
-    """The page of all schemes."""
-    return TITLE + table()
+def card(entry: Entry) -> str:
+    """What the page of its family says of a scheme: its docstring, strings, source and picture."""
+    name = f"keras1.{entry.name}" if entry.family == "keras1" else entry.name
+    return (
+        f"::: keras_inits.{name}\n    options: {{members: false}}\n\n"
+        f"String: {short(entry)}. Source: {entry.source}.\n\n"
+        f"![{name}: entries, a kernel, singular values](../images/schemes/{name}.png)\n"
+    )
+
+
+def family(name: str) -> str:
+    """The page of a family."""
+    title, about = FAMILIES[name]
+    cards = [card(entry) for entry in CATALOGUE.values() if entry.family == name]
+    return "\n".join([f"# {title}\n", NOTE, f"{about}\n", *cards])
+
+
+def pages() -> dict[Path, str]:
+    """What each page of the docs must hold."""
+    families = {DOCS / "schemes" / f"{name}.md": family(name) for name in FAMILIES}
+    return {DOCS / "catalogue.md": TITLE + table(), **families}
 
 
 if __name__ == "__main__":
     README.write_text(updated(README.read_text()))
-    CATALOGUE_PAGE.write_text(page())
+    for path, text in pages().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)

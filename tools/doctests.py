@@ -1,0 +1,32 @@
+"""For the site: the examples in docstrings become blocks of code, before Markdown takes `>>>` for quotes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import griffe
+
+BLOCK = re.compile(r"^( *)>>> .*(?:\n\1\S.*)*", re.M)
+
+
+def fenced(text: str) -> str:
+    """The docstring with its examples in fences.
+
+    >>> print(fenced("One.\\n\\n>>> 1 + 1\\n2"))
+    One.
+    <BLANKLINE>
+    ```pycon
+    >>> 1 + 1
+    2
+    ```
+    """
+    return BLOCK.sub(lambda m: f"{m[1]}```pycon\n{m[0]}\n{m[1]}```", text)
+
+
+class Doctests(griffe.Extension):
+    """Rewrites every docstring that is read."""
+
+    def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
+        if obj.docstring:
+            obj.docstring.value = fenced(obj.docstring.value)
