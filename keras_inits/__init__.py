@@ -68,6 +68,9 @@ from keras_inits.schemes.variance_scaling import (
 from keras_inits.streams import DefaultStream, Keras1Stream, Stream, TorchStream
 
 if typing.TYPE_CHECKING:
+    from keras_inits import plots as plots
+    from keras_inits import presets as presets
+    from keras_inits import testing as testing
     from keras_inits.comparison.compare import compare
     from keras_inits.legacy.keras2.files import legacy_load_model
     from keras_inits.legacy.scope import legacy_scope
@@ -222,14 +225,16 @@ _host.give_einsum_axes(VarianceScaling, _einsum_axes)
 _host.give_whole_biases()
 
 
-def __getattr__(name: str) -> typing.Any:
-    if name in ("plots", "presets", "testing"):
-        return importlib.import_module(f"{__name__}.{name}")
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
-    globals()[name] = found
-    return found
+if not typing.TYPE_CHECKING:  # which would take any name for one of the library
+
+    def __getattr__(name: str) -> typing.Any:
+        if name in ("plots", "presets", "testing"):
+            return importlib.import_module(f"{__name__}.{name}")
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

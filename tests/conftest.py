@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import importlib.util
 import os
 import subprocess
@@ -14,6 +15,23 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def without_the_clone(path: list[str], asked_for: str = "") -> list[str]:
+    """The search path on which the installed library is found, where it is installed.
+
+    `python -m pytest` puts the folder that it runs in first. In a clone that is the sources, where no
+    C kernels were built. Left as it is where PYTHONPATH asks for it, or only the clone has the library.
+    """
+    others = [folder for folder in path if Path(folder or ".").resolve() != ROOT]
+    asked = ROOT in (Path(folder).resolve() for folder in asked_for.split(os.pathsep) if folder)
+    elsewhere = importlib.machinery.PathFinder.find_spec("keras_inits", others) is not None
+    return others if elsewhere and not asked else path
+
+
+sys.path[:] = without_the_clone(sys.path, os.environ.get("PYTHONPATH", ""))
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -32,6 +50,17 @@ def require(module: str) -> None:
 def skip_but_in_ci(message: str) -> None:
     """CI has everything that a test may need."""
     pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+
+
+@pytest.fixture
+def compiled() -> Any:
+    """The C kernels, where there are any."""
+    import keras_inits
+    from keras_inits.streams.default import tiles
+
+    if tiles.compiled is None:
+        pytest.skip(f"no C kernels were built in {Path(keras_inits.__file__).parent}")
+    return tiles.compiled
 
 
 def to_numpy(tensor: Any) -> np.ndarray:

@@ -52,14 +52,6 @@ def plain(values):
     return [value.hex() if isinstance(value, float) else value for value in values]
 
 
-@pytest.fixture
-def compiled():
-    """The C kernels, where there are any."""
-    if tiles.compiled is None:
-        pytest.skip("installed without a C compiler")
-    return tiles.compiled
-
-
 @pytest.fixture(params=["compiled", "numpy"])
 def arithmetic(request, monkeypatch):
     """The float32 laws by the C kernels and without them."""
