@@ -148,7 +148,7 @@ class KaimingUniform(_Kaiming):
 class KaimingNormal(_Kaiming):
     """N(0, gain^2/fan), not truncated: `torch.nn.init.kaiming_normal_`.
 
-    Arguments as for `KaimingUniform`.
+    Arguments, `a`, `mode` and `nonlinearity`, as for `KaimingUniform`.
 
     >>> x = KaimingNormal(mode="fan_out", seed=0)((200, 200))
     >>> round(float(keras.ops.std(x)), 2)
