@@ -5,10 +5,13 @@ from keras_inits.models.choice.depth import fixup, gpt2, small_init, wang
 from keras_inits.models.choice.families import (
     bert,
     convnext,
+    deepseek,
     efficientnet,
     mlp_mixer,
     olmo2,
     resnet_torchvision,
+    t5,
+    vit_timm,
 )
 from keras_inits.models.choice.zero import layer_scale, skipinit, zero_residual
 
@@ -16,6 +19,7 @@ __all__ = [
     "bert",
     "convnext",
     "deepnorm",
+    "deepseek",
     "efficientnet",
     "fixup",
     "gpt2",
@@ -25,7 +29,9 @@ __all__ = [
     "resnet_torchvision",
     "skipinit",
     "small_init",
+    "t5",
     "t_fixup",
+    "vit_timm",
     "wang",
     "zero_residual",
 ]

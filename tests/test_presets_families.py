@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from conftest import to_numpy
+from conftest import require, to_numpy
 from keras import layers as L
 from scipy import stats
 
@@ -104,7 +104,77 @@ def test_mlp_mixer() -> None:
     assert found["head/kernel"] == found["head/bias"] == 0
 
 
-@pytest.mark.parametrize("name", ["bert", "olmo2", "convnext"])
+def test_deepseek() -> None:
+    model = text_model()
+    found = stds(model, "deepseek")
+    for path in ("table/embeddings", "attention/query/kernel", "head/kernel"):
+        assert found[path] == 0.006
+    assert found["head/bias"] == 0
+
+
+class Tokens(L.Layer):
+    """Positions and a class token, as weights of one's own."""
+
+    def build(self, shape: Any) -> None:
+        self.token = self.add_weight(shape=(1, 1, shape[-1]), name="class_token")
+        self.place = self.add_weight(shape=(1, shape[1], shape[-1]), name="position_embedding")
+
+    def call(self, x: Any) -> Any:
+        return x + self.place + self.token
+
+
+def test_vit_timm() -> None:
+    inputs = keras.Input((8, 8, 3))
+    x = L.Conv2D(16, 4, 4, name="patches")(inputs)
+    x = Tokens(name="tokens")(L.Reshape((4, 16))(x))
+    y = L.MultiHeadAttention(2, 8, name="attention")(x, x)
+    x = L.LayerNormalization(name="norm")(L.Add()([x, y]))
+    model = keras.Model(inputs, L.Dense(10, name="head")(x))
+    found = stds(model, "vit_timm")
+    for path in ("attention/query/kernel", "attention/attention_output/kernel", "head/kernel", "tokens/position_embedding"):  # fmt: skip
+        assert found[path] == pytest.approx(0.02)
+    assert found["tokens/class_token"] == 1e-6
+    assert found["patches/kernel"] == found["patches/bias"] == pytest.approx(1 / math.sqrt(3 * 48))
+    assert found["head/bias"] == found["attention/query/bias"] == found["norm/beta"] == 0
+
+
+def test_t5() -> None:
+    inputs = keras.Input((12,), dtype="int32")
+    x = L.Embedding(50, 32, name="table")(inputs)
+    x = L.Add()([x, L.MultiHeadAttention(2, 24, name="attention")(x, x)])
+    x = L.Add()([x, L.Dense(32, name="down")(L.Dense(96, activation="relu", name="up")(x))])
+    model = keras.Model(inputs, L.Dense(7, name="head")(L.RMSNormalization(name="norm")(x)))
+    for factor, preset in ((1.0, "t5"), (0.5, presets.t5(factor=0.5))):
+        found = {path: std and std / factor for path, std in stds(model, preset).items()}
+        assert found["table/embeddings"] == found["head/kernel"] == pytest.approx(1.0)
+        assert found["attention/query/kernel"] == pytest.approx((32 * 24) ** -0.5)
+        assert found["attention/key/kernel"] == pytest.approx(32**-0.5)
+        assert found["attention/value/kernel"] == pytest.approx(32**-0.5)
+        assert found["attention/attention_output/kernel"] == pytest.approx((2 * 24) ** -0.5)
+        assert found["up/kernel"] == pytest.approx(32**-0.5)
+        assert found["down/kernel"] == pytest.approx(96**-0.5)
+        assert found["up/bias"] == 0
+        np.testing.assert_array_equal(to_numpy(model.get_layer("norm").scale), factor)
+    without = keras.Sequential([keras.Input((4,)), L.Dense(4, name="d")])
+    reasons = [p.reason for p in ki.initialize(without, "t5", seed=0).problems]
+    assert any("finds no attention layer" in reason for reason in reasons)
+
+
+@pytest.mark.slow
+def test_t5_of_keras_hub() -> None:
+    """Its queries, keys, values and relative positions, each by its role."""
+    require("keras_hub")
+    import keras_hub
+
+    found = stds(keras_hub.models.T5Backbone(50, 1, 4, 32, 64), "t5")
+    layer = "transformer_encoder_layer_0/self_attention"
+    assert found[f"{layer}/query_projector/kernel"] == pytest.approx((32 * 8) ** -0.5)
+    assert found[f"{layer}/key_projector/kernel"] == pytest.approx(32**-0.5)
+    assert found[f"{layer}/embeddings"] == pytest.approx(32**-0.5)
+    assert found["token_embedding/embeddings"] == 1.0
+
+
+@pytest.mark.parametrize("name", ["bert", "olmo2", "convnext", "deepseek", "vit_timm"])
 def test_bad_std(name: str) -> None:
     with pytest.raises(ValueError, match=f"presets.{name}: std must be a finite number > 0"):
         getattr(presets, name)(std=0.0)

@@ -14,10 +14,18 @@ from keras_inits.models.flow.places import Place, places
 from keras_inits.models.variables.origin import quantization, sublayers
 
 _NAMES = {
-    "query": ("query", "query_dense", "q_proj", "wq", "q"),
-    "key": ("key", "key_dense", "k_proj", "wk", "k"),
-    "value": ("value", "value_dense", "v_proj", "wv", "v"),
-    "output": ("attention_output", "output_dense", "o_proj", "out_proj", "wo", "o"),
+    "query": ("query", "query_dense", "query_projector", "q_proj", "wq", "q"),
+    "key": ("key", "key_dense", "key_projector", "k_proj", "wk", "k"),
+    "value": ("value", "value_dense", "value_projector", "v_proj", "wv", "v"),
+    "output": (
+        "attention_output",
+        "output_dense",
+        "output_projector",
+        "o_proj",
+        "out_proj",
+        "wo",
+        "o",
+    ),
 }
 _HEADS = ("num_heads", "num_query_heads")
 

@@ -207,6 +207,9 @@ PRESETS.update(
         "resnet_torchvision": families.resnet_torchvision(),
         "efficientnet": families.efficientnet(),
         "mlp_mixer": families.mlp_mixer(),
+        "deepseek": families.deepseek(),
+        "vit_timm": families.vit_timm(),
+        "t5": families.t5(),
     }
 )
 

@@ -1,4 +1,4 @@
-"""Presets of published models: the figures of their authors' code."""
+"""Presets of published vision models: the figures of their authors' code."""
 
 from __future__ import annotations
 
@@ -19,49 +19,12 @@ from keras_inits.models.choice.rules import Rule
 from keras_inits.models.choice.zero import zero_residual
 from keras_inits.models.variables.walk import Slot
 from keras_inits.schemes.constant import Constant, Zero
-from keras_inits.schemes.uniform_normal import TruncatedNormal
+from keras_inits.schemes.uniform_normal import Normal, TruncatedNormal
 from keras_inits.schemes.variance_scaling import FanInUniform, VarianceScaling
 
 # Cut at -2 and 2 themselves, as PyTorch's trunc_normal_ does unless told: in effect not at all.
 _UNCUT = 100.0
-
-
-def bert(std: float = 0.02) -> Preset:
-    """N(0, std^2) cut at 2 std, not corrected, for every weight and table; biases 0.
-
-    The cut leaves a standard deviation of 0.8796 std.
-
-    Args:
-        std: `initializer_range`, > 0.
-
-    Returns:
-        A preset, for `initialize(model, preset)`.
-
-    Raises:
-        ValueError, TypeError: `std` is no number > 0.
-
-    Source: google-research/bert, `modeling.py`, `create_initializer` (Devlin et al. 2019).
-    """
-    std = checks.number("presets.bert", "std", std, above=0)
-    return _one_law("bert", {"std": std}, TruncatedNormal(0.0, std, low=-2.0, high=2.0))
-
-
-def olmo2(std: float = 0.02) -> Preset:
-    """N(0, std^2) cut at 3 std, not corrected, for every weight and table; biases 0.
-
-    Args:
-        std: > 0.
-
-    Returns:
-        A preset, for `initialize(model, preset)`.
-
-    Raises:
-        ValueError, TypeError: `std` is no number > 0.
-
-    Source: allenai/OLMo-core, `nn/transformer/init.py`, `InitMethod.normal`.
-    """
-    std = checks.number("presets.olmo2", "std", std, above=0)
-    return _one_law("olmo2", {"std": std}, TruncatedNormal(0.0, std, low=-3.0, high=3.0))
+_CLASS_TOKENS = ("class_token", "cls_token")
 
 
 def convnext(std: float = 0.02, layer_scale: float = 1e-6) -> Preset:
@@ -153,9 +116,32 @@ def mlp_mixer(*, x: Any = None) -> Preset:
     return Preset("mlp_mixer", {}, make, x)
 
 
-def _one_law(name: str, arguments: dict[str, Any], law: Any) -> Preset:
-    rules = [Rule(is_weight, law, exact=True), *REST]
-    return Preset(name, arguments, lambda found: rules)
+def vit_timm(std: float = 0.02) -> Preset:
+    """N(0, std^2) for dense weights and positions, class tokens N(0, 1e-12), biases 0; convolutions, the
+    patches' projection, as PyTorch has them: U(-1/sqrt(fan_in), 1/sqrt(fan_in)), bias included.
+
+    The authors' call cuts the normal law at -2 and 2 themselves, 100 std from 0.
+
+    Args:
+        std: > 0.
+
+    Returns:
+        A preset, for `initialize(model, preset)`.
+
+    Raises:
+        ValueError, TypeError: `std` is no number > 0.
+
+    Source: huggingface/pytorch-image-models, `timm/models/vision_transformer.py`, `init_weights_vit_timm`.
+    """
+    std = checks.number("presets.vit_timm", "std", std, above=0)
+    law = TruncatedNormal(0.0, std, low=-_UNCUT, high=_UNCUT)
+    rules = [
+        Rule(_of(keras.layers.Conv2D, "kernel", "bias"), FanInUniform()),
+        Rule(lambda slot: slot.role in _CLASS_TOKENS, Normal(1e-6), exact=True),
+        Rule(is_weight, law, exact=True),
+        *REST,
+    ]
+    return Preset("vit_timm", {"std": std}, lambda found: rules)
 
 
 def _of(layer: type, *roles: str) -> Any:
