@@ -40,8 +40,10 @@ def bencode(item: Any) -> bytes:
 def words(seed: int, keys: list[Any], law: str, dtype: str, shape: list[int], tile: int) -> Any:
     name = ["keras_inits.DefaultStream", 1, seed, *keys]
     message = b"".join(map(bencode, (name, law, dtype, shape, tile)))
-    a, b, c = struct.unpack("<3Q", hashlib.sha256(message).digest()[:24])
-    w = tile << 32
+    return sfc64(*struct.unpack("<3Q", hashlib.sha256(message).digest()[:24]), tile << 32)
+
+
+def sfc64(a: int, b: int, c: int, w: int) -> Any:
     full = 2**64 - 1
     while True:
         output = (a + b + w) & full
