@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.once, pytest.mark.slow]
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 # Short pages run one after another in one process, each in names of its own.
-SHORT = [DOCS / "index.md", DOCS / "measured.md", *sorted((DOCS / "howto").glob("[!s]*.md"))]
+SHORT = [DOCS / "index.md", *sorted((DOCS / "howto").glob("[!s]*.md"))]
 # docs/extending.md has a test of its own, where each block runs by itself; tools/gallery.py runs
 # docs/plots.md and docs/concepts/, and compares what they draw.
 ELSEWHERE = (*SHORT, DOCS / "extending.md", DOCS / "plots.md")

@@ -236,7 +236,7 @@ def differs(one: Any, other: Any) -> bool:
     >>> differs(["std 0.3146"], ["std 0.3151"]), differs(["std 0.31"], ["std 0.37"]), differs(["a"], ["b"])
     (False, True, True)
     """
-    tolerance = 1e-4 if isinstance(one, dict) else 0.02
+    tolerance = 1e-4 if isinstance(one, dict) else 0.05
     number = re.compile(r"[-−]?\d+\.?\d*(?:e[-+]?\d+)?")
     left, right = json.dumps(one, sort_keys=True), json.dumps(other, sort_keys=True)
     if number.sub("#", left) != number.sub("#", right):

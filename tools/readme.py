@@ -81,9 +81,10 @@ def updated(text: str) -> str:
 def card(entry: Entry) -> str:
     """What the page of its family says of a scheme: its docstring, strings, source and picture."""
     name = f"keras1.{entry.name}" if entry.family == "keras1" else entry.name
+    law = entry.law.replace("*", "\\*")
     return (
         f"::: keras_inits.{name}\n    options: {{members: false}}\n\n"
-        f"String: {short(entry)}. Source: {entry.source}.\n\n"
+        f"Law: {law}. Written as: {short(entry)}. Source: {entry.source}.\n\n"
         f"![{name}: entries, a kernel, singular values](../images/schemes/{name}.png)\n"
     )
 
