@@ -147,11 +147,11 @@ class Scheme(keras.initializers.Initializer):
         wide = dtype if apart and self.alike else draw_dtype(dtype)
         support = law.support if law is not None and law.continuous else None
         check = self.finite and not checked and numpy_dtype(dtype).kind in "fcV"
-        whole = cache(lambda: self.values(shape, wide, stream))  # type: ignore[arg-type]
+        whole = None if apart else cache(lambda: self.values(shape, wide, stream))  # type: ignore[arg-type]
 
         def filler(index: Index) -> np.ndarray:
             with np.errstate(over="ignore", invalid="ignore") if check else nullcontext():
-                if apart:
+                if whole is None:
                     block = self.values(shape, wide, stream, index)  # type: ignore[arg-type]
                 else:
                     block = whole() if index is None else whole()[index]

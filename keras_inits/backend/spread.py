@@ -30,18 +30,18 @@ def process() -> int:
     return jax.process_index()
 
 
-def sharding(tensor: Any) -> Any:
-    """How the blocks of a tensor are spread over devices; None where each has the whole."""
-    if name() != "jax" or tensor.sharding.is_fully_replicated:
+def sharding(variable: Any) -> Any:
+    """How the blocks of a variable are spread over devices; None where each has the whole."""
+    if name() != "jax" or variable.value.sharding.is_fully_replicated:
         return None
-    return tensor.sharding
+    return variable.value.sharding
 
 
-def processes(tensor: Any) -> tuple[int, ...]:
-    """Those that hold a tensor, or parts of it."""
-    if name() != "jax" or isinstance(tensor, np.ndarray):
+def processes(variable: Any) -> tuple[int, ...]:
+    """Those that hold a variable, or parts of it."""
+    if name() != "jax":
         return (process(),)
-    return tuple(sorted({device.process_index for device in tensor.sharding.device_set}))
+    return tuple(sorted({device.process_index for device in variable.value.sharding.device_set}))
 
 
 def shards(tensor: Any) -> list[Shard]:

@@ -183,7 +183,7 @@ def initialize(
 
 def _agree(stream: Stream, found: Walk) -> None:
     """Processes that hold a model together must draw from one stream."""
-    if all(len(spread.processes(slot.variable.value)) == 1 for slot in found):
+    if all(len(spread.processes(slot.variable)) == 1 for slot in found):
         return
     word = int.from_bytes(hashlib.sha256(repr(stream).encode()).digest()[:8], "little")
     others = np.flatnonzero(spread.gathered(np.array([word], np.uint64))[:, 0] != word)

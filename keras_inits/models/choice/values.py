@@ -87,12 +87,13 @@ def _draw(action: Action, stream: Stream) -> tuple[np.ndarray, str]:
         stream = as_stream("initialize", seed)
     stream = stream.for_weight(slot.layer, slot.path)
     with _named(action):
-        sharding = spread.sharding(slot.variable.value)
-        fill = filler(action.scheme, slot.shape, slot.dtype, stream, action.geometry)
-        if sharding is not None and fill is not None:
+        sharding = spread.sharding(slot.variable)
+        to_draw = (action.scheme, slot.shape, slot.dtype, stream, action.geometry)
+        fill = None if sharding is None else filler(*to_draw)
+        if fill is not None:
             checked = lambda index: _checked(slot, fill(index))  # noqa: E731
             return spread.to_shards("initialize", checked, slot.shape, sharding), ""
-        drawn = draw(action.scheme, slot.shape, slot.dtype, stream, action.geometry)
+        drawn = draw(*to_draw)
         return _checked(slot, drawn.values), drawn.problem
 
 

@@ -60,7 +60,7 @@ class Digest:
         for shard in spread.shards(value):
             self.sums.append(0 if shard.values is None else _sum(slot, shard.values, shard.block))
             whole = isinstance(value, np.ndarray)  # what each of the variable's processes will hold
-            held = spread.processes(slot.variable.value) if whole else shard.processes
+            held = spread.processes(slot.variable) if whole else shard.processes
             self.owners.append((slot, held))
 
     def hexdigest(self) -> str:

@@ -204,7 +204,9 @@ def fill(
 
 def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """`function(item)` for each, in no order, on `thread_count()` threads."""
-    threads = min(thread_count(), len(items)) if len(items) > 1 else 1
+    if len(items) == 1:
+        return [function(items[0])]
+    threads = min(thread_count(), len(items)) or 1
     left, found = iter(items), []
 
     def work() -> None:
