@@ -78,6 +78,7 @@ if typing.TYPE_CHECKING:
     from keras_inits.models.attention.projections import Projections
     from keras_inits.models.attention.start import attention_init
     from keras_inits.models.audit.audit import audit
+    from keras_inits.models.autoinit import autoinit
     from keras_inits.models.choice.presets import register_preset
     from keras_inits.models.data_dependent import data_dependent
     from keras_inits.models.initialize import initialize
@@ -107,6 +108,7 @@ _LATER = {
     "SignalMonitor": "models.monitor",
     "attention_init": "models.attention.start",
     "audit": "models.audit.audit",
+    "autoinit": "models.autoinit",
     "check_reloadable": "models.reloadable",
     "compare": "comparison.compare",
     "coordinate_check": "models.width.coordinates",
@@ -193,6 +195,7 @@ __all__ = [  # noqa: RUF022 - plain order: ruff takes ICNR for a constant
     "Zeros",
     "attention_init",
     "audit",
+    "autoinit",
     "check_reloadable",
     "compare",
     "compute_fans",

@@ -107,7 +107,7 @@ def residual_branches(model: Any, x: Any = None) -> Branches:
     owner = "residual_branches"
     slots = walk(model, owner).slots
     paths = {id(slot.variable): slot.path for slot in slots}
-    found = _traced(owner, model, _symbolic_inputs(owner, model, x))
+    found = traced(owner, model, symbolic_inputs(owner, model, x))
     graph = Graph(found.steps)
     sums, unclear = residual_sums(graph)
     return Branches(
@@ -117,7 +117,8 @@ def residual_branches(model: Any, x: Any = None) -> Branches:
     )
 
 
-def _traced(owner: str, model: Any, inputs: Any) -> Trace:
+def traced(owner: str, model: Any, inputs: Any) -> Trace:
+    """The model's operations on symbolic inputs; an error says for which ones it fails."""
     try:
         return trace(model, inputs)
     except Exception as error:
@@ -127,7 +128,8 @@ def _traced(owner: str, model: Any, inputs: Any) -> Trace:
         ) from error
 
 
-def _symbolic_inputs(owner: str, model: Any, x: Any) -> Any:
+def symbolic_inputs(owner: str, model: Any, x: Any) -> Any:
+    """Symbolic tensors as the model takes them: of the shapes of `x`, or those that it declares."""
     if x is not None:
         leaves = keras.tree.flatten(x)
         if not leaves or not all(

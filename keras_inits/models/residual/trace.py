@@ -35,7 +35,7 @@ class Step:
     """One operation: `inputs` and `outputs` are symbolic tensors, `weights` the variables that it uses.
 
     `constants` are the other numbers that it was given; `layers` are the opened layers that it runs
-    in, outermost first.
+    in, outermost first; `given` are the arguments (args, kwargs) that it was called with.
     """
 
     operation: Any
@@ -44,6 +44,7 @@ class Step:
     constants: list[Any]
     outputs: list[Any]
     layers: tuple[Any, ...]
+    given: Any
 
     @property
     def kind(self) -> str:
@@ -133,7 +134,7 @@ class _Follower:
                 constants += [leaf] if weight is None else []
                 weights += [] if weight is None else [weight]
         made = [leaf for leaf in keras.tree.flatten(outputs) if isinstance(leaf, keras.KerasTensor)]
-        step = Step(operation, inputs, weights, constants, made, tuple(self.layers))
+        step = Step(operation, inputs, weights, constants, made, tuple(self.layers), given)
         self.trace.steps.append(step)
 
     def _weight_of(self, tensor: Any) -> Any:

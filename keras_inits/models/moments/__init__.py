@@ -1,0 +1,1 @@
+"""Moments of a model's tensors, computed from its operations."""

@@ -1,0 +1,214 @@
+"""What the entries of a tensor are like: their law, how positions relate, how their size differs.
+
+An entry at position p of channel c is x = g(a, e): `a` one standard normal number a channel, `e` one an
+entry, all independent. Random weights of mean 0 make exactly this of such an input, as the width
+grows: an input whose mean is not 0 gives every channel an offset at all positions. So two positions of a
+channel have the product moment E[g(a, e) g(a, e')], which what pools over positions needs.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+
+@cache
+def _offsets() -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights for the expectation over `a`: smooth, as `e` is integrated before."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(21)
+    return nodes, weights / weights.sum()
+
+
+@cache
+def _entries() -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights for the expectation over `e`: panels, as activations have kinks."""
+    nodes, weights = np.polynomial.legendre.leggauss(6)
+    edges = np.linspace(-7.5, 7.5, 61)
+    half = np.diff(edges)[:, None] / 2
+    e = ((edges[1:] + edges[:-1])[:, None] / 2 + half * nodes).ravel()
+    density = (half * weights).ravel() * np.exp(-e * e / 2)
+    return e, density / density.sum()
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """The entries of a tensor.
+
+    `table` holds g at the nodes of (a, e), `chances` and `weights` are those of a's and of e's. `profile`,
+    of the tensor's shape, is the second moment of each entry over the mean of its kind. Signals with one `latent` are
+    functions of the same a and e. `origins` are the inputs and random weights of which the values are
+    made: two signals without a common one are uncorrelated. `alike`: that any two positions relate
+    alike is known.
+    """
+
+    table: np.ndarray
+    chances: np.ndarray
+    weights: np.ndarray
+    profile: np.ndarray
+    latent: object
+    origins: frozenset[int]
+    alike: bool = True
+
+    @property
+    def rows(self) -> np.ndarray:
+        """E[x | a] at the nodes of a."""
+        return self.table @ self.weights
+
+    @property
+    def mean(self) -> float:
+        return float(self.chances @ self.rows)
+
+    @property
+    def second(self) -> float:
+        """E[x^2], over all entries."""
+        return float(self.chances @ (self.table**2 @ self.weights))
+
+    @property
+    def shared(self) -> float:
+        """E[x x'] of two positions of a channel."""
+        return float(self.chances @ self.rows**2)
+
+    @property
+    def variance(self) -> float:
+        return self.second - self.mean**2
+
+    def of(self, table: np.ndarray) -> Signal:
+        """Another function of the same a and e."""
+        return replace(self, table=table)
+
+    def in_place(self, profile: np.ndarray) -> Signal:
+        """The same entries elsewhere: `profile` in units of the old one's mean."""
+        size = float(profile.mean())
+        if not size:
+            return replace(self, table=self.table * 0.0, profile=np.ones_like(profile))
+        return replace(self, table=self.table * math.sqrt(size), profile=profile / size)
+
+
+def gaussian(
+    mean: float,
+    second: float,
+    shared: float,
+    profile: np.ndarray,
+    origins: frozenset[int],
+    alike: bool = True,
+) -> Signal:
+    """Normal entries of these moments."""
+    (a, chances), (e, weights) = _offsets(), _entries()
+    offset = math.sqrt(max(shared - mean**2, 0.0))
+    apart = math.sqrt(max(second - max(shared, mean**2), 0.0))
+    table = mean + offset * a[:, None] + apart * e
+    return Signal(table, chances, weights, profile, object(), origins, alike)
+
+
+def without_offsets(signal: Signal) -> Signal:
+    """Every channel with mean 0 and variance 1, over samples and positions (batch normalization)."""
+    apart = signal.table - signal.rows[:, None]
+    variance = apart**2 @ signal.weights
+    if not (variance > 0).all():
+        raise ValueError("its input does not vary")
+    # At a border of zeros the offset is smaller than the channel's mean, which is taken off.
+    second, shared = signal.second, signal.shared
+    profile = (signal.profile * (second - 2 * shared) + shared) / (second - shared)
+    return replace(signal.of(apart / np.sqrt(variance)[:, None]), profile=profile)
+
+
+def normalized(signal: Signal, group: float | None, everywhere: bool) -> Signal:
+    """Every sample with second moment 1; `group` channels at a time with mean 0, or with None as it is.
+
+    `everywhere`: at each position for itself.
+    """
+    table = signal.table
+    if group is not None:
+        offsets = signal.rows[:, None]
+        table = table - offsets + (offsets - signal.mean) * math.sqrt(1 - 1 / group)
+    new = signal.of(table)
+    if not new.second > 0:
+        raise ValueError("its input does not vary")
+    profile = np.ones_like(signal.profile) if everywhere else signal.profile
+    return replace(new.of(table / math.sqrt(new.second)), profile=profile)
+
+
+def noisy(signal: Signal, values: Any, chances: Any) -> Signal:
+    """Each entry replaced by one of `values(table)`, with these chances, independently."""
+    table = np.concatenate(values(signal.table), axis=1)
+    weights = np.concatenate([chance * signal.weights for chance in chances])
+    return replace(signal, table=table, weights=weights, latent=object())
+
+
+def channels_dropped(signal: Signal, rate: float) -> Signal:
+    """Whole channels set to 0 with this chance, the others enlarged."""
+    table = np.concatenate([signal.table / (1 - rate), 0 * signal.table])
+    chances = np.concatenate([(1 - rate) * signal.chances, rate * signal.chances])
+    return replace(signal, table=table, chances=chances, latent=object())
+
+
+def averaged(signal: Signal, count: float, profile: np.ndarray) -> Signal:
+    """The mean of `count` positions."""
+    rows, (e, _) = signal.rows[:, None], _entries()
+    spread = np.sqrt(((signal.table - rows) ** 2 @ signal.weights) / count)[:, None]
+    return _pooled(signal, rows + spread * e, profile)
+
+
+def largest(signal: Signal, count: float, profile: np.ndarray) -> Signal:
+    """The largest of `count` positions: for each a, the quantile of the largest at e's."""
+    weights = _entries()[1]
+    at = np.cumsum(weights) - weights / 2
+    table = np.empty((len(signal.table), len(weights)))
+    for i, row in enumerate(signal.table):
+        order = np.argsort(row, kind="stable")
+        chance = np.cumsum(signal.weights[order]) - signal.weights[order] / 2
+        table[i] = np.interp(at, chance**count, row[order])
+    return _pooled(signal, table, profile)
+
+
+def _pooled(signal: Signal, table: np.ndarray, profile: np.ndarray) -> Signal:
+    new = replace(signal, table=table, weights=_entries()[1], latent=object())
+    return replace(new, profile=np.ones_like(profile)).in_place(profile)
+
+
+def joined(signals: list[Signal], profile: np.ndarray) -> Signal:
+    """Side by side, as many of each as it has entries; `profile` is the whole's."""
+    parts = [largest(s, 1, s.profile) for s in signals]  # on the same nodes of e
+    total = sum(s.profile.size for s in signals)
+    return Signal(
+        np.concatenate([part.table for part in parts]),
+        np.concatenate([part.chances * part.profile.size / total for part in parts]),
+        parts[0].weights,
+        profile,
+        object(),
+        frozenset().union(*(s.origins for s in signals)),
+        all(s.alike for s in signals),
+    )
+
+
+def total(signals: list[Signal], factors: list[float], profiles: list[np.ndarray]) -> Signal:
+    """The sum of uncorrelated signals, each times its factor."""
+    mean = sum(f * s.mean for f, s in zip(factors, signals, strict=True))
+    apart = sum(f**2 * s.variance for f, s in zip(factors, signals, strict=True))
+    offset = sum(f**2 * (s.shared - s.mean**2) for f, s in zip(factors, signals, strict=True))
+    parts = [f**2 * s.second for f, s in zip(factors, signals, strict=True)]
+    profile = np.average(np.stack(profiles), axis=0, weights=parts) if any(parts) else profiles[0]
+    return _combined(signals, mean, apart + mean**2, offset + mean**2, profile)
+
+
+def product(signals: list[Signal], profiles: list[np.ndarray]) -> Signal:
+    """The product of independent signals, entry by entry."""
+    mean, second, shared = (
+        math.prod(values)
+        for values in zip(*((s.mean, s.second, s.shared) for s in signals), strict=True)
+    )
+    profile = np.prod(np.stack(profiles), axis=0)
+    new = _combined(signals, mean, second, shared, np.ones_like(profile))
+    return new.in_place(profile)
+
+
+def _combined(
+    signals: list[Signal], mean: float, second: float, shared: float, profile: np.ndarray
+) -> Signal:
+    origins = frozenset().union(*(s.origins for s in signals))
+    alike = all(s.alike for s in signals)
+    return gaussian(mean, second, shared, profile, origins, alike)
