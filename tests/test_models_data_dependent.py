@@ -12,6 +12,7 @@ from keras import layers as L
 
 from keras_inits.models.data_dependent import data_dependent
 from keras_inits.models.lsuv import lsuv
+from keras_inits.streams.seeds import as_stream
 
 RNG = np.random.default_rng(0)
 
@@ -178,3 +179,62 @@ def test_rows_hold_no_nan():
         report = function(model, batch(4), progress=False)
         json.dumps(report.to_dict(), allow_nan=False)
         assert report.problems
+
+
+def test_equal_rates_leave_a_relu_network_s_outputs_and_make_its_rates_equal():
+    x = batch(9, 9, 3)
+    layers = [L.Conv2D(8, 3, activation="relu"), L.Flatten(), L.Dense(16, "relu"), L.Dense(4)]
+    model = keras.Sequential([keras.Input((9, 9, 3)), *layers])
+    data_dependent(model, x, progress=False)
+    start = to_numpy(model(x))
+    report = data_dependent(model, x, equal_rates=True, seed=0, progress=False)
+    assert not report.problems
+    rates = [row.rate_after for row in report.rows]
+    assert max(rates) < 1.01 * min(rates)
+    before = [row.rate_before for row in report.rows]
+    assert max(before) > 1.2 * min(before)
+    # One round does it: the factors' product is 1, and so each rate becomes the geometric mean.
+    assert rates[0] == pytest.approx(np.exp(np.mean(np.log(before))), rel=1e-3)
+    np.testing.assert_allclose(to_numpy(model(x)), start, atol=1e-4)
+    assert abs(report.rows[-1].std_after - 1) < 1e-3
+
+
+def test_rates_are_those_of_the_gradient_that_is_taken():
+    """The rate of a linear layer in closed form: g = x' r, over the samples."""
+    x = batch(5)
+    model = keras.Sequential([keras.Input((5,)), L.Dense(3)])
+    (row,) = data_dependent(model, x, equal_rates=True, seed=7, progress=False).rows
+    r = as_stream("test", 7).child(0).normal((64, 3))
+    gradient, kernel = x.T @ r, to_numpy(model.layers[0].kernel)
+    expected = np.sqrt((gradient**2).mean() / (kernel**2).mean())
+    assert row.rate_after == row.rate_before == pytest.approx(expected, rel=1e-4)
+
+
+def test_equal_rates_of_other_networks():
+    x = batch(6, 5)
+    inputs = keras.Input((6, 5))
+    unused = L.Dense(4, name="unused")(inputs)
+    h = L.Dense(8, "tanh", name="frozen", trainable=False)(inputs)
+    for i in range(4):
+        h = L.Dense(8, "tanh", name=f"tanh_{i}")(h)
+    model = keras.Model(inputs, L.LSTM(4, name="lstm")(h + 0 * unused[..., :1]))
+    before = to_numpy(model.get_layer("frozen").kernel)
+    report = data_dependent(model, x, equal_rates=True, seed=0, progress=False)
+    rates = {row.path: row.rate_after for row in report.rows if row.rate_after is not None}
+    assert list(rates) == [*(f"tanh_{i}" for i in range(4)), "lstm/lstm_cell"]
+    assert max(rates.values()) < 1.02 * min(rates.values())
+    assert [problem.path for problem in report.problems] == ["unused"]
+    np.testing.assert_array_equal(to_numpy(model.get_layer("frozen").kernel), before)
+
+
+def test_a_failure_leaves_the_model_as_it_was(monkeypatch):
+    model = keras.Sequential([keras.Input((5,)), L.Dense(3)])
+    before = to_numpy(model.layers[0].kernel)
+    monkeypatch.setattr("keras_inits.backend.gradients", lambda *a: 1 / 0)
+    with pytest.raises(ValueError, match="data_dependent: model .* cannot be differentiated"):
+        data_dependent(model, batch(5), equal_rates=True, progress=False)
+    np.testing.assert_array_equal(to_numpy(model.layers[0].kernel), before)
+    with pytest.raises(TypeError, match="data_dependent: equal_rates must be"):
+        data_dependent(model, batch(5), equal_rates="yes")
+    with pytest.raises(TypeError, match="data_dependent: seed must be"):
+        data_dependent(model, batch(5), equal_rates=True, seed="one")

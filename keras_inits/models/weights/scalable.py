@@ -231,6 +231,18 @@ def pre_activation(y: Any) -> Any:
     return y if dtype in ("float32", "float64") else ops.cast(y, "float32")
 
 
+def unit_moments(y: Any, channels: tuple[int, ...], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(means, standard deviations) of the units, over all other axes of the pre-activation."""
+    y = pre_activation(y)
+    kept = [axis % len(y.shape) for axis in channels]
+    others = [axis for axis in range(len(y.shape)) if axis not in kept]
+    if np.prod([y.shape[axis] for axis in kept]) != count:
+        raise Skip("its output does not number its units; left as it was")
+    moments = (ops.mean(y, axis=others), ops.std(y, axis=others))
+    mean, std = (np.asarray(ops.convert_to_numpy(m), "float64").ravel() for m in moments)
+    return mean, std
+
+
 def alive(mean: Any, std: Any) -> Any:
     """Whether values of this mean and standard deviation are finite and vary beyond rounding."""
     return np.isfinite(std) & (std > 4 * np.finfo("float32").eps * np.abs(mean))
