@@ -340,6 +340,17 @@ def test_files_that_cannot_be_audited(files):
         k.audit(3)
 
 
+def test_what_a_rule_leaves_alone(files):
+    from safetensors.numpy import save_file
+
+    table = np.outer(np.arange(32), np.linspace(0.1, 3, 16)).astype("float32")
+    save_file({"a.freq": table, "b.freq": table}, "tables.safetensors")
+    assert [p.reason[:5] for p in k.audit("tables.safetensors").problems] == ["equal"]
+    assert not k.audit("tables.safetensors", {"freq": None}).problems
+    save_file({"a.freq": table * np.nan}, "tables.safetensors")
+    assert k.audit("tables.safetensors", {"freq": None}).rows[0].findings == ("not finite",)
+
+
 def test_bfloat16_in_hdf5(tmp_path):
     model = dense(HE, "bfloat16", layers=1)
     model.save_weights(tmp_path / "m.weights.h5")
@@ -356,6 +367,7 @@ def test_command(files, capsys):
     assert "none with faults; no problems" in capsys.readouterr().out.replace("\n", " ")
     assert json.loads((files / "a.json").read_text())["problems"] == []
     assert main(["audit", "model.keras"]) == 1
+    assert main(["audit", "model.keras", "--expect", "gpt2"]) == 1
     assert main(["audit", "model.safetensors"]) == 0
     assert main(["audit", "model.safetensors", "--expect", "gpt2"]) == 2
     assert "audit: expected must be rules by name" in capsys.readouterr().err
@@ -370,7 +382,12 @@ def test_what_has_no_law_is_listed(tmp_path):
         def call(self, x):
             return x @ self.table
 
+    def broken(shape, dtype=None):
+        raise KeyError("gone")
+
     model = keras.Sequential([keras.Input((4,)), Odd(name="odd"), L.Dense(4)])
+    (problem, _) = k.audit(model, {"kernel": broken}).problems[::-1]
+    assert problem.reason == "not audited: broken cannot be drawn: 'gone'"
     report = k.audit(model)
     assert [p.path for p in report.problems] == ["odd/table"]
     assert report.problems[0].reason.startswith("not audited: ")

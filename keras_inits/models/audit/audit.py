@@ -193,7 +193,8 @@ def _problems(
     made = []
     for (kind, layer), group in sorted(groups.items(), key=lambda entry: order.index(entry[0][0])):
         first, *others = group
-        more = f" (and {len(others)} more of {layer}: see rows)" if others else ""
+        of = f" of {layer}" if model is not None else ""
+        more = f" (and {len(others)} more{of}: see rows)" if others else ""
         again = code if kind not in ("fans", "law", "drawn again") or rules is not None else ""
         made.append(Problem(first.path, f"{kind}: {first.text}{more}", WHY[kind], again))
     return made

@@ -37,6 +37,11 @@ class Expected:
     reason: str = ""
 
     @property
+    def is_left_alone(self) -> bool:
+        """Whether a rule says so: then it is only looked through for NaN."""
+        return self.action.kind == "keep" and self.action.named
+
+    @property
     def text(self) -> str:
         """As the report's table shows it."""
         if self.action.kind != "draw" or self.reason:
@@ -64,8 +69,8 @@ def expected(action: Action) -> Expected:
     slot, scheme = action.slot, action.scheme
     if action.kind != "draw":
         return Expected(action, reason=action.source.removeprefix("kept: "))
-    law = law_of(scheme, slot.shape, action.geometry)
     try:
+        law = law_of(scheme, slot.shape, action.geometry)
         if isinstance(scheme, Scheme) and not scheme.random:
             return Expected(action, law, values=_drawn(action, 0))
         if law is not None and _is_tested(scheme):
@@ -73,7 +78,7 @@ def expected(action: Action) -> Expected:
         if isinstance(scheme, Scheme):
             return Expected(action, reason="its entries depend on one another, by no known law")
         return _by_draws(action)
-    except (ValueError, TypeError, NotImplementedError) as error:
+    except Exception as error:  # an initializer may be anyone's function
         return Expected(action, reason=f"{label(action.initializer)} cannot be drawn: {error}")
 
 

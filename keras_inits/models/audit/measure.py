@@ -103,7 +103,10 @@ class _Totals:
         self.bad, self.nonzero = 0, 0
         self.low, self.high = math.inf, -math.inf
         self.moments: tuple[list[float], ...] = ([], [], [])
-        self.rows, self.columns = (np.zeros(n, np.uint64) for n in matrix.shape)
+        # Of a long vector one word is enough.
+        rows, columns = matrix.shape
+        self.rows = np.zeros(rows if columns > 1 else min(rows, 1), np.uint64)
+        self.columns = np.zeros(columns if rows > 1 else min(columns, 1), np.uint64)
         self.lock = threading.Lock()
 
     def add(self, block: tuple[slice, slice]) -> None:
@@ -122,15 +125,16 @@ class _Totals:
             sums.append(x.sum())
         words = self.bits[block].astype(np.uint64)
         words *= words
-        rows, columns = words.sum(1), words.sum(0)
+        rows = words.sum(1 if self.rows.size > 1 else None)
+        columns = words.sum(0 if self.columns.size > 1 else None)
         with self.lock:
             self.bad += bad
             self.nonzero += nonzero
             self.low, self.high = min(self.low, float(low)), max(self.high, float(high))
             for total, one in zip(self.moments, sums, strict=True):
                 total.append(float(one))
-            self.rows[block[0]] += rows
-            self.columns[block[1]] += columns
+            self.rows[block[0] if self.rows.size > 1 else ...] += rows
+            self.columns[block[1] if self.columns.size > 1 else ...] += columns
 
 
 def _matrix(values: np.ndarray) -> np.ndarray:
