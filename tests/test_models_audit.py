@@ -275,9 +275,32 @@ def test_copies_along_any_axis(axis):
     copies = measure(doubled, 0.0).copies
     assert copies is not None
     assert copies.count == copies.total
-    # By chance alone a row of two bfloat16 is like another one.
-    narrow = np.random.default_rng(0).normal(size=(4000, 2)).astype(ml_dtypes.bfloat16)
-    assert measure(narrow, 0.0).copies is None
+
+
+@pytest.mark.once
+def test_rows_that_are_equal_by_chance_are_no_copies():
+    for rows, columns in ((4000, 2), (200_000, 4)):
+        values = np.random.default_rng(0).integers(0, 256, (rows, columns)).astype("float32")
+        values.sort(axis=1)
+        assert len(np.unique(values, axis=0)) < rows
+        assert measure(values, 0.0).copies is None
+
+
+@pytest.mark.once
+def test_rounding_is_no_fault():
+    """Where the spacing of bfloat16 is a fifth of the standard deviation, or more than it."""
+    for spread in (0.04, 0.004):
+        law = Normal(1.0, spread)
+        for seed in range(5):
+            values = law.draw(DefaultStream(seed), (120, 120), "bfloat16")
+            assert p_values(measure(values, 1.0), law, "bfloat16")["law"] > 1e-3
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_exchanged_along_any_axis(axis):
+    model = dense()
+    model.layers[2].kernel.assign(np.roll(to_numpy(model.layers[1].kernel), 64, axis))
+    assert [(p.path, p.reason[:8]) for p in k.audit(model).problems] == [("d1/kernel", "permuted")]
 
 
 @pytest.fixture

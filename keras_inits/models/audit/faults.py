@@ -36,7 +36,7 @@ class Finding:
 
 #: Kinds of faults and why they matter.
 WHY = {
-    "not finite": "The first step makes every weight NaN.",
+    "not finite": "What it reaches is NaN, and after the first step most weights are.",
     "not drawn": "Units that begin equal stay equal.",
     "values": "It does not start where its initializer puts it.",
     "copies": "A part was drawn once and used again, as where processes draw shards with one seed.",
@@ -44,7 +44,7 @@ WHY = {
     "same start": "Draws of one seed are not independent of each other.",
     "permuted": "The same numbers in another order: shards that were exchanged, or drawn with one seed.",
     "zeros": "A part was never drawn, or is masked.",
-    "few values": "Drawn in a narrower dtype than the one it has: coarse, and often with a shifted mean.",
+    "few values": "As when drawn in a narrower dtype: coarse, and often with a shifted mean.",
     "outliers": "The law has no such entries, or not so many.",
     "tails": "The law is cut where it should not be.",
     "mean": "Every unit gets the same push.",
@@ -107,7 +107,8 @@ def _by_law(
     if beyond:
         low, high = law.support
         text = f"{beyond} of its {found.size} entries are outside [{low:.6g}, {high:.6g}]"
-    if want.independent and law.continuous and (few := _few(law, found, dtype)):
+    many = want.independent and law.continuous and not found.copies
+    if many and (few := _few(law, found, dtype)):
         yield "few values", few
     elif p.get("zeros", 1.0) < level:
         yield "zeros", f"{found.zeros / found.size:.3g} of its entries are 0"

@@ -31,8 +31,8 @@ class Copies:
 
     def __str__(self) -> str:
         return (
-            f"{self.count} of its {self.total} {self.what} equal another one, "
-            f"the first of them numbers {self.first} and {self.second}"
+            f"{self.count} of its {self.total} {self.what} equal another one, as number "
+            f"{self.second} does number {self.first}"
         )
 
 
@@ -41,7 +41,8 @@ class Measured:
     """What the entries of one tensor show; moments of the finite ones.
 
     `fourth` is the fourth moment about `centre`, `repeated` the share of the sample that is no first
-    occurrence, `hashes` those of the rows and of the columns, in any order, and `head` the first bytes.
+    occurrence, `hash` that of the rows in any order and of the entries of each in any order, `head` the
+    first bytes.
     """
 
     size: int
@@ -56,7 +57,7 @@ class Measured:
     sample: np.ndarray
     repeated: float
     copies: Copies | None
-    hashes: tuple[bytes, bytes]
+    hash: bytes
     head: bytes
 
     @property
@@ -89,7 +90,7 @@ def measure(values: np.ndarray, centre: float) -> Measured:
         sample=sample,
         repeated=1.0 - distinct / max(sample.size, 1),
         copies=_copies(matrix, sample, rows, columns),
-        hashes=(_hash(rows), _hash(columns)),
+        hash=hashlib.blake2b(np.sort(rows).tobytes(), digest_size=16).digest(),
         head=flat[:32].tobytes() if np.unique(flat[:32]).size >= 16 else b"",
     )
 
@@ -164,10 +165,6 @@ def _positions(size: int) -> Any:
     return np.arange(SAMPLE) * size // SAMPLE + stretch
 
 
-def _hash(words: np.ndarray) -> bytes:
-    return hashlib.blake2b(np.sort(words).tobytes(), digest_size=16).digest()
-
-
 def _copies(
     matrix: np.ndarray, sample: np.ndarray, rows: np.ndarray, columns: np.ndarray
 ) -> Copies | None:
@@ -187,7 +184,7 @@ def _copies(
             words, return_index=True, return_inverse=True, return_counts=True
         )
         again = np.flatnonzero((times[group] > 1) & (start[group] != np.arange(words.size)))
-        for second in again[:4]:
+        for second in again[:256]:  # words of other slices may be equal, too
             first = int(start[group[second]])
             if view[first].any() and np.array_equal(view[first], view[second]):
                 count = int((times > 1) @ times)

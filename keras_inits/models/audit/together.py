@@ -35,17 +35,16 @@ def equal(seen: Sequence[Seen]) -> Iterator[Finding]:
         for one in seen
         if one.want.values is None and not one.want.is_left_alone and one.found.is_random
     ]
-    for side in range(2):
-        for first, *others in _groups(left, lambda one: (_kind(one), one.found.hashes[side])):  # noqa: B023
-            values = first.read()
-            same = [one for one in others if np.array_equal(one.read(), values)]
-            moved = [one for one in others if one not in same]
-            if same:
-                yield Finding(first.path, "equal", f"has the same values as {_names(same)}")
-            if moved:
-                text = f"has the same values in another order as {_names(moved)}"
-                yield Finding(first.path, "permuted", text)
-            left = [one for one in left if one not in others]
+    for first, *others in _groups(left, lambda one: (*_kind(one), one.found.hash)):
+        values = first.read()
+        same = [one for one in others if np.array_equal(one.read(), values)]
+        moved = [one for one in others if one not in same]
+        if same:
+            yield Finding(first.path, "equal", f"has the same values as {_names(same)}")
+        if moved:
+            text = f"has the same values in another order as {_names(moved)}"
+            yield Finding(first.path, "permuted", text)
+        left = [one for one in left if one not in others]
     begin = [one for one in left if one.found.head]
     for first, *others in _groups(begin, lambda one: (one.want.action.slot.dtype, one.found.head)):
         text = f"begins with the same numbers as {_names(others)}"
