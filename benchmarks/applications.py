@@ -1,7 +1,9 @@
 """What `inspect` says of freshly built models of keras.applications.
 
-KERAS_BACKEND=torch python benchmarks/applications.py
+KERAS_BACKEND=torch python benchmarks/applications.py [NAME ...]
 """
+
+import sys
 
 import keras
 import numpy as np
@@ -14,8 +16,9 @@ NAMES = (
 )
 
 x = np.random.default_rng(0).uniform(0, 255, (8, 96, 96, 3)).astype("float32")
-for name in NAMES:
+for name in sys.argv[1:] or NAMES:
     keras.utils.set_random_seed(0)
     model = getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3))
-    report = keras_inits.inspect(model, x / 127.5 - 1, seed=0)
+    scales_itself = name.startswith(("EfficientNet", "MobileNetV3"))
+    report = keras_inits.inspect(model, x if scales_itself else x / 127.5 - 1, seed=0)
     print(name, [problem.reason for problem in report.problems] or "no problems", flush=True)

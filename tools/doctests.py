@@ -11,16 +11,7 @@ BLOCK = re.compile(r"^( *)>>> .*(?:\n\1\S.*)*", re.M)
 
 
 def fenced(text: str) -> str:
-    """The docstring with its examples in fences.
-
-    >>> print(fenced("One.\\n\\n>>> 1 + 1\\n2"))
-    One.
-    <BLANKLINE>
-    ```pycon
-    >>> 1 + 1
-    2
-    ```
-    """
+    """The docstring with its examples in fences."""
     return BLOCK.sub(lambda m: f"{m[1]}```pycon\n{m[0]}\n{m[1]}```", text)
 
 
