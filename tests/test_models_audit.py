@@ -374,6 +374,27 @@ def test_what_a_rule_leaves_alone(files):
     assert k.audit("tables.safetensors", {"freq": None}).rows[0].findings == ("not finite",)
 
 
+def test_odd_tensors():
+    class Odd(L.Layer):
+        def build(self, shape):
+            self.empty = self.add_weight(name="kernel", shape=(0, 4), initializer=k.Normal(0.1))
+            self.one = self.add_weight(name="one", shape=(), initializer=k.Uniform(0.1))
+            self.point = self.add_weight(name="point", shape=(200, 100), initializer=k.Normal(0.0))
+            self.signs = self.add_weight(
+                name="signs", shape=(200, 100), initializer=k.SignedConstant()
+            )
+            self.turn = self.add_weight(name="turn", shape=(200, 100), initializer=k.Orthogonal())
+            self.many = self.add_weight(name="many", shape=(70_000,), initializer=k.Uniform(0.1))
+
+        def call(self, x):
+            return x * self.one
+
+    model = keras.Sequential([keras.Input((4,)), Odd()])
+    report = k.audit(model)
+    assert len(report.rows) == 6
+    assert not report.problems, str(report)
+
+
 def test_bfloat16_in_hdf5(tmp_path):
     model = dense(HE, "bfloat16", layers=1)
     model.save_weights(tmp_path / "m.weights.h5")

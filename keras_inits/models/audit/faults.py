@@ -68,7 +68,7 @@ def faults(
     if found.bad:
         yield fault("not finite", f"{found.bad} of its {found.size} entries are NaN or infinite")
         return
-    if want.is_left_alone:
+    if want.is_left_alone or not found.size:
         return
     if is_waiting(slot.variable):
         yield fault("not drawn", "was built under deferred() and never drawn")
