@@ -53,6 +53,7 @@ SECOND_MOMENTS = {
     "relu": ((8,), [L.ReLU()], 0.5),
     "Dense relu": ((8,), [L.Dense(16, "relu")], 0.5),
     "leaky": ((8,), [L.LeakyReLU(0.3)], 0.5 * (1 + 0.09)),
+    "PReLU": ((8,), [L.PReLU(alpha_initializer=ki.Constant(0.3))], 0.5 * (1 + 0.09)),
     "tanh": ((8,), [L.Dense(16, "tanh")], ki.gain("tanh") ** -2),
     "gelu twice": ((8,), [L.Dense(16, "gelu"), L.Dense(16, "gelu")], ki.gain("gelu") ** -2),
     "two activations": ((8,), [L.ReLU(), L.Activation("exponential")],
@@ -267,6 +268,13 @@ def test_one_seed_gives_one_start_and_a_dry_run_changes_nothing() -> None:
     assert ki.autoinit(model, seed=3).digest == report.digest
 
 
+def test_quantized_weights_are_named_once() -> None:
+    model = keras.Sequential([keras.Input((8,)), L.Dense(4)])
+    model.quantize("int8")
+    reasons = [p.reason for p in ki.autoinit(model).problems if p.path == "dense/kernel"]
+    assert reasons == ["quantized to int8; left as it was"]
+
+
 def test_bad_arguments() -> None:
     model = keras.Sequential([keras.Input((8,)), L.Dense(4)])
     with pytest.raises(TypeError, match="autoinit: model must be a Keras model, got int"):
@@ -295,10 +303,10 @@ def test_variance_is_1_at_every_layer_of_all_architectures(name: str) -> None:
 
 
 def check_variances(name: str, draws: int, apart: float) -> None:
-    """The mean over draws, within `apart` and two standard errors of 1."""
+    """The mean over draws, within `apart` and three standard errors of 1."""
     made = benchmark()
     model = made.ARCHITECTURES[name]()
     found = made.variances(model, lambda seed: ki.autoinit(model, seed=seed, progress=False), draws)
     for path, values in found.items():
         error = float(values.std()) / math.sqrt(draws)
-        assert abs(values.mean() - 1) < apart + 2 * error, (path, values.mean(), error)
+        assert abs(values.mean() - 1) < apart + 3 * error, (path, values.mean(), error)

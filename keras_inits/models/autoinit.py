@@ -14,7 +14,6 @@ from keras_inits.models.flow.places import places
 from keras_inits.models.initialize import Initialization, initialize
 from keras_inits.models.moments.follow import Followed, follow
 from keras_inits.models.residual.branches import symbolic_inputs, traced
-from keras_inits.models.residual.trace import is_matrix
 from keras_inits.models.variables.waiting import refuse_deferring
 from keras_inits.models.variables.walk import Slot, walk
 from keras_inits.reports.report import Problem
@@ -104,7 +103,7 @@ def autoinit(
 def _reason(slot: Slot, followed: Followed, used: set[int], closed: dict[int, str]) -> str:
     """Why a weight is not drawn; empty for one that is, and for what is no weight."""
     key = id(slot.variable)
-    if key in followed.stds or not (is_weight(slot) and is_matrix(slot.variable)):
+    if key in followed.stds or "float" not in slot.dtype or not is_weight(slot):
         return ""
     if key in followed.kept:
         return followed.kept[key]

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from keras_inits.reports.report import Report
 from keras_inits.reports.style import BLUE, GREEN, PINK, VERMILLION, new_figure
 
@@ -58,7 +60,8 @@ class Replication(Report):
             for axes, curves in zip(grid, self.curves, strict=True):
                 looks = zip((BLUE, VERMILLION, GREEN, PINK), ("-", "--", "-.", ":"), strict=True)
                 for (label, x, y), (color, dashes) in zip(curves.lines, looks, strict=False):
-                    axes.plot(x, y, label=label, color=color, linestyle=dashes, linewidth=1.8)
+                    axes.plot(x, y, label=label, color=color, linestyle=dashes, linewidth=1.8,
+                              marker="o" if np.isfinite(y).sum() == 1 else None)  # fmt: skip
                 axes.set(title=curves.title, xlabel=curves.x, ylabel=curves.y)
                 axes.set_yscale("log" if curves.log else "linear")
                 axes.locator_params(axis="x", integer=True)

@@ -27,7 +27,7 @@ def deepnorm(*, x: Any = None) -> Preset:
     Returns:
         A preset, for `initialize(model, preset)`.
 
-    Source: Wang et al. 2022 (arXiv 2203.00555), section 3; torchscale's `architecture/encoder.py`.
+    Source: Wang et al. 2022 (arXiv 2203.00555); torchscale's `architecture/encoder.py`.
     """
 
     def make(found: Structure) -> list[Rule]:
@@ -68,7 +68,8 @@ def t_fixup(*, x: Any = None) -> Preset:
     Returns:
         A preset, for `initialize(model, preset)`.
 
-    Source: Huang et al. 2020, Improving transformer optimization through better initialization, section 3.2.
+    Source: Huang et al. 2020, Improving transformer optimization through better initialization; the
+    authors' `transformer_layer.py`.
     """
 
     def make(found: Structure) -> list[Rule]:

@@ -70,7 +70,7 @@ def small_init(*, x: Any = None) -> Preset:
     Returns:
         A preset, for `initialize(model, preset)`.
 
-    Source: Nguyen & Salazar 2019 (arXiv 1910.05895), section 3.2; GPT-NeoX's `init_functions.py`.
+    Source: Nguyen & Salazar 2019 (arXiv 1910.05895); GPT-NeoX's `init_functions.py`.
     """
 
     def make(found: Structure) -> list[Rule]:

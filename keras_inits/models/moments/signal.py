@@ -110,9 +110,12 @@ def without_offsets(signal: Signal) -> Signal:
     variance = apart**2 @ signal.weights
     if not (variance > 0).all():
         raise ValueError("its input does not vary")
-    # At a border of zeros the offset is smaller than the channel's mean, which is taken off.
-    second, shared = signal.second, signal.shared
-    profile = (signal.profile * (second - 2 * shared) + shared) / (second - shared)
+    # The channel's mean is taken off everywhere. At a border of zeros a kernel's own offset misses some
+    # inputs, and is in proportion to them; what is not of mean 0 is smaller there by the root.
+    second, shared, profile = signal.second, signal.shared, signal.profile
+    inside = profile if signal.mean**2 < 1e-6 * second else np.sqrt(profile)
+    profile = (profile * second - 2 * inside * shared + shared) / (second - shared)
+    profile = profile / profile.mean()
     return replace(signal.of(apart / np.sqrt(variance)[:, None]), profile=profile)
 
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_inits.models.moments import signal as signals
-from keras_inits.models.moments.arithmetic import Unfollowed, call, combined, says
+from keras_inits.models.moments.arithmetic import Unfollowed, call, combined, says, through
 from keras_inits.models.moments.signal import Signal, gaussian
 from keras_inits.models.moments.weighted import as_array
 from keras_inits.models.residual.trace import Step
@@ -71,6 +71,8 @@ def after(step: Step, known: list[Signal | Unknown], zeroed: set[int]) -> list[S
         if isinstance(one, Unknown):
             raise Unfollowed(one.reason)
     inputs: list[Signal] = list(known)  # type: ignore[arg-type]
+    if step.kind == "PReLU":
+        return [_leaky(step, inputs[0])]
     if not inputs or step.matrices:
         raise Unfollowed(says(step, "cannot be followed"))
     if step.kind in _MOVES | _REPEATS:
@@ -98,6 +100,13 @@ def _moved(step: Step, signal: Signal) -> list[Signal]:
     moved = [as_array(one) for one in keras.tree.flatten(moved)]
     latent = signal.latent if step.kind in _STAYS else object()
     return [replace(signal, alike=alike, latent=latent).in_place(one) for one in moved]
+
+
+def _leaky(step: Step, signal: Signal) -> Signal:
+    slope = _numbers(step.operation, ("alpha",))
+    if slope is None or (slope != slope.flat[0]).any():
+        raise Unfollowed(says(step, "has other slopes for other channels"))
+    return through(signal, lambda x: np.where(x > 0, x, slope.flat[0] * x))
 
 
 def _noisy(step: Step, signal: Signal) -> Signal:
