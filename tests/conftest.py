@@ -15,6 +15,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# The same examples in every run; `pytest --hypothesis-profile long` for more of them, new ones each time.
+settings.register_profile("usual", max_examples=200, derandomize=True, deadline=None)
+settings.register_profile("long", max_examples=10_000, deadline=None)
+settings.load_profile("usual")
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,6 +8,7 @@ import pytest
 from scipy.integrate import quad
 
 import keras_inits as ki
+from keras_inits.fans import einsum_axes
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,7 @@ import keras_inits as ki
         ((2, 3, 4, 5, 6), {}, (120, 144)),
         ((64, 8, 16), {"input_axes": [0], "output_axes": [1, 2]}, (64, 128)),
         ((8, 16, 64), {"input_axes": [0, 1], "output_axes": [-1]}, (128, 64)),
+        ((8, 16, 64), {"input_axes": [-3], "output_axes": [-2, 2]}, (8, 1024)),
         ((3, 3, 8, 4), {"input_axes": (0, 1, 2), "output_axes": (0, 1, 3)}, (72, 36)),
         ((0, 5), {}, (0, 5)),
     ],
@@ -35,6 +37,7 @@ def test_compute_fans(shape: tuple[int, ...], axes: dict, fans: tuple[int, int])
         ({"shape": (3, 4), "input_axes": [0]}, ValueError, "must be given together"),
         ({"shape": (3, 4), "output_axes": [0]}, ValueError, "must be given together"),
         ({"shape": (3, 4), "input_axes": [2], "output_axes": [0]}, ValueError, "from -2 to 1"),
+        ({"shape": (3, 4), "input_axes": [-3], "output_axes": [0]}, ValueError, "from -2 to 1"),
         ({"shape": (3, 4), "input_axes": [0, -2], "output_axes": [1]}, ValueError, "distinct"),
         ({"shape": (3, 4), "input_axes": [0, 0], "output_axes": [1]}, ValueError, "distinct"),
         ({"shape": (3, 4), "input_axes": [0.5], "output_axes": [1]}, TypeError, "an integer"),
@@ -48,6 +51,19 @@ def test_compute_fans_errors(arguments: dict, error: type, message: str) -> None
     with pytest.raises(error, match=message) as caught:
         ki.compute_fans(**arguments)
     assert str(caught.value).startswith("compute_fans: ")
+
+
+@pytest.mark.parametrize(
+    ("equation", "axes"),
+    [
+        ("ab,bc->ac", ([0], [1])),
+        ("abc,cde->abde", ([0], [1, 2])),
+        ("abcd,cde->abe", ([0, 1], [2])),
+        ("...x, xy -> ...y", ([0], [1])),
+    ],
+)
+def test_axes_of_equations(equation: str, axes: tuple[list[int], list[int]]) -> None:
+    assert einsum_axes(equation) == axes
 
 
 def test_einsum_layers_give_their_axes() -> None:
@@ -93,6 +109,7 @@ FORWARD = {
     "softplus": lambda z: math.log1p(math.exp(z)),
     "silu": lambda z: z * _sigmoid(z),
     "elu": lambda z: z if z > 0 else math.expm1(z),
+    "gelu": lambda z: z * math.erfc(-z / math.sqrt(2)) / 2,
     "selu": lambda z: SELU_SCALE * (z if z > 0 else SELU_ALPHA * math.expm1(z)),
     "hard_shrink": lambda z: z if abs(z) > 0.5 else 0.0,
     "hard_sigmoid": lambda z: min(max(z / 6 + 0.5, 0), 1),
@@ -165,7 +182,13 @@ def test_gain_errors(activation: object, error: type, message: str) -> None:
         ki.gain("relu", direction="sideways")
 
 
-@pytest.mark.parametrize("nonlinearity", ["linear", "conv2d", "sigmoid", "tanh", "relu", "selu"])
+@pytest.mark.parametrize(
+    "nonlinearity",
+    [
+        *("linear", "sigmoid", "tanh", "relu", "selu"),
+        *(f"{kind}{rank}d" for kind in ("conv", "conv_transpose") for rank in (1, 2, 3)),
+    ],
+)
 def test_kaiming_takes_torchs_gains(nonlinearity: str) -> None:
     from conftest import require
 

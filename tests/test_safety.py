@@ -24,9 +24,6 @@ from keras_inits.registry import CATALOGUE
 pytestmark = pytest.mark.once
 
 LENIENT = settings(
-    max_examples=200,
-    deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 EXPECTED = (ValueError, TypeError)

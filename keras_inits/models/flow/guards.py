@@ -40,11 +40,20 @@ def saved(variables: Iterable[Any], touched: set[int]) -> Iterator[dict[int, tup
         touched.clear()
         raise
     finally:
-        for key, (variable, value) in values.items():
-            # What another thread trains meanwhile is deleted on JAX, and cannot be put back.
-            if key not in touched and not backend.is_deleted(value):
-                variable.assign(value)
-        values.clear()  # who was given the dict may live in a cycle of references
+        try:
+            _put_back(value for key, value in values.items() if key not in touched)
+        except BaseException:  # an interrupt at just this time: it undoes all, as at any other
+            _put_back(values.values())
+            raise
+        finally:
+            values.clear()  # who was given the dict may live in a cycle of references
+
+
+def _put_back(values: Iterable[tuple[Any, Any]]) -> None:
+    for variable, value in values:
+        # What another thread trains meanwhile is deleted on JAX, and cannot be put back.
+        if not backend.is_deleted(value):
+            variable.assign(value)
 
 
 def assign_in_call(variable: Any, value: Any) -> None:

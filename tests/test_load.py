@@ -1,0 +1,128 @@
+"""Interrupts at every assignment, a disk that is full, many models in one process and in many."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import keras_inits as ki
+
+pytestmark = pytest.mark.once
+
+WIDTH = 6
+X = np.random.default_rng(0).normal(size=(32, WIDTH)).astype("float32")
+
+
+def _model(width: int = WIDTH) -> keras.Model:
+    dense = [keras.layers.Dense(width, "relu") for _ in range(2)]
+    layers = [dense[0], keras.layers.BatchNormalization(), keras.layers.Dropout(0.1), dense[1]]
+    model = keras.Sequential([keras.Input((WIDTH,)), *layers, keras.layers.Dense(2)])
+    model.compile("sgd", "mse")
+    return model
+
+
+def _adapted() -> keras.Model:
+    model = _model()
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense):
+            layer.enable_lora(2)
+    return model
+
+
+CALLS: dict[str, tuple[Callable[[], keras.Model], Callable[[Any], Any]]] = {
+    "initialize": (_model, lambda m: ki.initialize(m, "keras", seed=1, reset_optimizer=True)),
+    "lsuv": (_model, lambda m: ki.lsuv(m, X, seed=1, progress=False)),
+    "data_dependent": (_model, lambda m: ki.data_dependent(m, X, progress=False)),
+    "lora_init": (_adapted, lambda m: ki.lora_init(m, "pissa", seed=1)),
+    "mup": (_model, lambda m: ki.mup(m, _model(3), seed=1)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_an_interrupt_at_any_assignment_changes_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, call = CALLS[name]
+    model, assign = make(), keras.Variable.assign
+    before = ki.digest(model)
+    fatal, count = 0, 0
+
+    def interrupted(self: Any, value: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == fatal:
+            raise KeyboardInterrupt
+        return assign(self, value)
+
+    monkeypatch.setattr(keras.Variable, "assign", interrupted)
+    while True:
+        fatal, count = fatal + 1, 0
+        try:
+            call(model)
+        except KeyboardInterrupt:
+            assert ki.digest(model) == before, f"assignment {fatal}"
+        else:
+            break
+    assert fatal > 3
+    assert ki.digest(model) != before
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report, write = ki.initialize(_model(), seed=0), Path.write_text
+    page = tmp_path / "page.html"
+    report.save_html(page)
+    old = page.read_bytes()
+
+    def full(self: Path, text: str, *arguments: Any, **named: Any) -> None:
+        write(self, text[: len(text) // 2], *arguments, **named)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        report.save_html(page)
+    assert page.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [page]
+
+
+MANY = """
+import gc, resource, sys
+import keras, numpy as np
+import keras_inits as ki
+
+def once():
+    layers = [keras.layers.Dense(64, "relu") for _ in range(4)]
+    model = keras.Sequential([keras.Input((64,)), *layers])
+    return ki.initialize(model, "torch", seed=3).digest
+
+digests, used = set(), []
+for number in range(int(sys.argv[1])):
+    digests.add(once())
+    if number % 50 == 49:
+        keras.backend.clear_session(); gc.collect()
+        used.append(int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize())
+assert len(digests) == 1, digests
+print(digests.pop(), used[0], used[-1])
+"""
+
+
+@pytest.mark.large
+@pytest.mark.skipif(sys.platform != "linux", reason="the resident memory is read from /proc")
+def test_a_thousand_models_take_no_memory_and_eight_processes_draw_the_same() -> None:
+    def start(count: int) -> Any:
+        command = [sys.executable, "-c", MANY, str(count)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    (one,) = [start(1000)]
+    digest, first, last = one.communicate()[0].split()[-3:]
+    assert one.returncode == 0
+    assert int(last) - int(first) < 30 * 2**20
+    several = [start(50) for _ in range(8)]
+    assert {process.communicate()[0].split()[-3] for process in several} == {digest}
