@@ -30,7 +30,7 @@ WORKERS, LIMIT = 2, 120  # processes, and seconds for the tests of one mutant
 
 TESTS = {
     "fans.py": "test_fans_gains.py",
-    "gains.py": "test_fans_gains.py",
+    "gains.py": "test_fans_gains.py test_schemes_meaning.py",
     "laws": "test_law_objects.py test_laws.py",
     "streams/block.py": "test_stream_contract.py",
     "streams/narrow.py": "test_stream_contract.py",

@@ -59,9 +59,14 @@ def empty(initializer: Any, shapes: Any) -> Iterator[str]:
 
 
 def bad_seeds(initializer: Any, shapes: Any) -> Iterator[str]:
-    """A seed that is no number is an error."""
+    """A seed that is no number is an error, in the constructor or at the call."""
+
+    def drawn(seed: Any) -> Any:
+        made = seeded(initializer, seed)
+        return None if made is None else made(shapes[0])
+
     for bad in ("one", 1.5):
-        if isinstance(error := _tried(seeded, initializer, bad), Exception):
+        if isinstance(error := _tried(drawn, bad), Exception):
             yield from _in_form(initializer, error, f"seed {bad!r}")
         elif error is not None:
             yield f"seed {bad!r} is not an error"
