@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import re
 
 import keras
 import numpy as np
@@ -75,6 +76,7 @@ def test_what_a_build_assigned_is_computed_again(cls, trainable):
     assert not report.problems
     if cls is not Nothing:
         assert rows(report)["own/table"].source == "computed by its layer, as built"
+        assert re.search(r"own/table .*computed by its layer, as built\b", str(report))
     initialize(model, {"table": "ones"}, seed=1)
     np.testing.assert_array_equal(to_numpy(layer.table), 1)
 

@@ -22,6 +22,7 @@ from keras_inits.models.weights.layers import geometry_of
 from keras_inits.reports.report import Problem
 from keras_inits.schemes.data import FromArray
 
+COMPUTED = "computed by its layer, as built"
 EMPTY = "built under deferred() and still zero: neither drawn nor loaded"
 GONE = "its FromArray has no numbers any more; left as it was"
 
@@ -140,7 +141,7 @@ def _own(slot: Slot) -> Action:
         return Action(slot, "keep", f"kept: {slot.reason}")
     if isinstance(initializer, Computed):
         scheme = FromArray(initializer.value)
-        return Action(slot, "draw", "computed by its layer, as built", scheme, exact=True)
+        return Action(slot, "draw", COMPUTED, scheme, exact=True)
     if isinstance(initializer, FromArray) and initializer.array is None:
         return Action(slot, "keep", f"kept: {GONE}", problem=GONE)
     problem = ""

@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_inits.backend import spread
 from keras_inits.base import Scheme
-from keras_inits.models.choice.choose import Action
+from keras_inits.models.choice.choose import COMPUTED, Action
 from keras_inits.models.variables.walk import Slot
 from keras_inits.models.weights.adapt import draw, filler, label, law_of, law_text, sliver
 from keras_inits.schemes.variance_scaling import VarianceScaling
@@ -23,6 +23,7 @@ from keras_inits.streams.narrow import numpy_dtype
 from keras_inits.streams.seeds import as_stream
 
 CHUNK = 2**16
+LONG = 48  # the characters of a cell that leave room for a path
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,14 @@ class Drawn:
 
     @property
     def scheme_and_law(self) -> str:
-        """Both, as the table shows them."""
-        return f"{self.scheme}: {self.law}" if self.law else self.scheme
+        """Both, as the table shows them, without a long call's arguments; or why it was not drawn."""
+        if self.source == COMPUTED or ("kept" in self.source and len(self.source) <= LONG):
+            return self.source
+        if not self.law:
+            return self.scheme
+        long = len(self.scheme) > LONG
+        scheme = f"{self.scheme.partition('(')[0]}(...)" if long else self.scheme
+        return f"{scheme}: {self.law}"
 
 
 def new_value(action: Action, stream: Stream, seeded: bool) -> tuple[np.ndarray | None, str]:
