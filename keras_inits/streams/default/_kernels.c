@@ -21,17 +21,14 @@
 #error "the words are little-endian"
 #endif
 
-#if defined(__GNUC__) && defined(__x86_64__) && defined(__GLIBC__)
+/* AVX-512 has products of 64 bits, and masks. */
+#if defined(__GNUC__) && __GNUC__ >= 12 && !defined(__clang__) && defined(__x86_64__) && \
+    defined(__GLIBC__)
+#define WIDEST __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
+#elif defined(__GNUC__) && defined(__x86_64__) && defined(__GLIBC__)
 #define WIDEST __attribute__((target_clones("avx2", "default")))
 #else
 #define WIDEST
-#endif
-/* AVX-512 has products of 64 bits. */
-#if defined(__GNUC__) && __GNUC__ >= 12 && !defined(__clang__) && defined(__x86_64__) && \
-    defined(__GLIBC__)
-#define WIDE_PRODUCTS __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#else
-#define WIDE_PRODUCTS WIDEST
 #endif
 
 enum { BLOCK = 1024, POLES = 8 };
@@ -283,7 +280,7 @@ static PyObject *sfc64(PyObject *self, PyObject *args)
 
 /* The sum of SplitMix64's words of entry + 0x9E3779B97F4A7C15 (position + 1), all modulo 2^64. */
 #define SUM_OF(type)                                                                              \
-    WIDE_PRODUCTS static uint64_t sum_of_##type(const type *entries, uint64_t n, uint64_t first)  \
+    WIDEST static uint64_t sum_of_##type(const type *entries, uint64_t n, uint64_t first)         \
     {                                                                                             \
         uint64_t sum = 0;                                                                         \
         for (uint64_t i = 0; i < n; i++) {                                                        \
