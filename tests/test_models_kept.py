@@ -435,3 +435,9 @@ def test_a_function_names_variables():
     assert [row.path for row in report.rows if row.scheme != "kept"] == ["b/kernel", "b/bias"]
     with pytest.raises(ValueError, match=r"rule <lambda> matches no variable"):
         initialize(model, [(lambda slot: False, "ones")])
+
+
+def test_the_table_shows_a_scheme_whatever_its_rule_is_called():
+    model = keras.Sequential([keras.Input((3,)), L.Dense(2, name="kept")])
+    report = initialize(model, {"kept/kernel": "keras_inits>he_normal"}, seed=1)
+    assert "HeNormal(): N(0, 2/fan_in)" in str(report)

@@ -48,7 +48,8 @@ class Drawn:
     @property
     def scheme_and_law(self) -> str:
         """Both, as the table shows them, without a long call's arguments; or why it was not drawn."""
-        if self.source == COMPUTED or ("kept" in self.source and len(self.source) <= LONG):
+        is_kept = self.scheme == "kept" and "kept" in self.source
+        if self.source == COMPUTED or (is_kept and len(self.source) <= LONG):
             return self.source
         if not self.law:
             return self.scheme
