@@ -101,18 +101,22 @@ def _audit(found: Walk, rules: Any, x: Any, model: Any) -> Audit:
     findings += list(equal(seen))
     if rules is None and model is not None:
         findings += _fans(seen)
-    kinds: dict[str, set[str]] = {}
-    for finding in findings:
-        kinds.setdefault(finding.path, set()).add(finding.kind)
-    findings += list(drawn_again(seen, kinds))
+    findings += list(drawn_again(seen, _kinds(findings)))
     if _is_preset(rules) and any(f.kind in ("scale", "fans") for f in findings):
         findings = residual(findings, seen, _ends(model, x))
-    rows = [
-        row_of(one, p[one.path], [f.kind for f in findings if f.path == one.path]) for one in seen
-    ]
+    kinds = _kinds(findings)
+    rows = [row_of(one, p[one.path], kinds.get(one.path, [])) for one in seen]
     problems += _problems(findings, seen, rules, model)
     problems += _not_audited(seen, found)
     return Audit(rows, problems)
+
+
+def _kinds(findings: Iterable[Finding]) -> dict[str, list[str]]:
+    """Of the findings, by path."""
+    kinds: dict[str, list[str]] = {}
+    for finding in findings:
+        kinds.setdefault(finding.path, []).append(finding.kind)
+    return kinds
 
 
 def _look(actions: list[Action]) -> tuple[list[Seen], list[Finding], dict[str, float | None]]:

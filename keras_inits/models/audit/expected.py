@@ -73,8 +73,11 @@ def expected(action: Action) -> Expected:
         law = law_of(scheme, slot.shape, action.geometry)
         if isinstance(scheme, Scheme) and not scheme.random:
             return Expected(action, law, values=_drawn(action, 0))
-        if law is not None and _is_tested(scheme):
-            return Expected(action, law, independent=_is_independent(scheme))
+        inner = _inner(scheme)
+        independent = isinstance(inner, Scheme) and inner.elementwise
+        # Entries of an orthogonal matrix are spread more evenly than independent ones.
+        if law is not None and (independent or type(inner) in (Orthogonal, DeltaOrthogonal)):
+            return Expected(action, law, independent=independent)
         if isinstance(scheme, Scheme):
             return Expected(action, reason="its entries depend on one another, by no known law")
         return _by_draws(action)
@@ -97,14 +100,8 @@ def _drawn(action: Action, seed: int) -> np.ndarray:
     return draw(action.scheme, slot.shape, slot.dtype, DefaultStream(seed), action.geometry).values
 
 
-def _is_independent(scheme: Scheme) -> bool:
-    if isinstance(scheme, (Gated, Scaled)) and isinstance(scheme.initializer, Scheme):
-        return _is_independent(scheme.initializer)
-    return scheme.elementwise
-
-
-def _is_tested(scheme: Scheme) -> bool:
-    """Whether entries are independent, or, as an orthogonal matrix's, spread more evenly than such."""
+def _inner(scheme: Any) -> Any:
+    """The scheme that draws the entries."""
     while isinstance(scheme, (Gated, Scaled)) and isinstance(scheme.initializer, Scheme):
         scheme = scheme.initializer
-    return scheme.elementwise or type(scheme) in (Orthogonal, DeltaOrthogonal)
+    return scheme

@@ -67,7 +67,7 @@ def _names(seen: Sequence[Seen]) -> str:
     return ", ".join(one.path for one in seen[:3]) + ", ..." * (len(seen) > 3)
 
 
-def drawn_again(seen: Sequence[Seen], findings: Mapping[str, set[str]]) -> Iterator[Finding]:
+def drawn_again(seen: Sequence[Seen], findings: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
     """Where most of the random tensors follow no law of theirs, those that do."""
     random = [
         one

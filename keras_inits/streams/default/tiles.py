@@ -204,9 +204,9 @@ def fill(
 
 def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """`function(item)` for each, in no order, on `thread_count()` threads."""
-    if len(items) == 1:
-        return [function(items[0])]
-    threads = min(thread_count(), len(items)) or 1
+    if len(items) < 2:
+        return [function(item) for item in items]
+    threads = min(thread_count(), len(items))
     left, found = iter(items), []
 
     def work() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from keras_inits import checks
+from keras_inits.base import Scheme
 from keras_inits.models.attention.projections import attentions
 from keras_inits.models.choice.preset import REST, Preset, Structure, is_bias, is_norm, is_weight
 from keras_inits.models.choice.rules import Rule
@@ -31,8 +33,7 @@ def bert(std: float = 0.02) -> Preset:
 
     Source: google-research/bert, `modeling.py`, `create_initializer` (Devlin et al. 2019).
     """
-    std = checks.number("presets.bert", "std", std, above=0)
-    return _one_law("bert", {"std": std}, TruncatedNormal(0.0, std, low=-2.0, high=2.0))
+    return _one_law("bert", std, lambda std: TruncatedNormal(0.0, std, low=-2.0, high=2.0))
 
 
 def olmo2(std: float = 0.02) -> Preset:
@@ -49,8 +50,7 @@ def olmo2(std: float = 0.02) -> Preset:
 
     Source: allenai/OLMo-core, `nn/transformer/init.py`, `InitMethod.normal`.
     """
-    std = checks.number("presets.olmo2", "std", std, above=0)
-    return _one_law("olmo2", {"std": std}, TruncatedNormal(0.0, std, low=-3.0, high=3.0))
+    return _one_law("olmo2", std, lambda std: TruncatedNormal(0.0, std, low=-3.0, high=3.0))
 
 
 def deepseek(std: float = 0.006) -> Preset:
@@ -69,8 +69,7 @@ def deepseek(std: float = 0.006) -> Preset:
 
     Source: Dai et al. 2024 (DeepSeekMoE, arXiv 2401.06066), section 4.1.3.
     """
-    std = checks.number("presets.deepseek", "std", std, above=0)
-    return _one_law("deepseek", {"std": std}, Normal(std))
+    return _one_law("deepseek", std, Normal)
 
 
 def t5(factor: float = 1.0, *, x: Any = None) -> Preset:
@@ -133,6 +132,7 @@ def t5(factor: float = 1.0, *, x: Any = None) -> Preset:
     return Preset("t5", {"factor": factor}, make, x)
 
 
-def _one_law(name: str, arguments: dict[str, Any], law: Any) -> Preset:
-    rules = [Rule(is_weight, law, exact=True), *REST]
-    return Preset(name, arguments, lambda found: rules)
+def _one_law(name: str, std: float, law: Callable[[float], Scheme]) -> Preset:
+    std = checks.number(f"presets.{name}", "std", std, above=0)
+    rules = [Rule(is_weight, law(std), exact=True), *REST]
+    return Preset(name, {"std": std}, lambda found: rules)
