@@ -42,7 +42,7 @@ def trained(model: keras.Model, x: Any, y: Any) -> str:
 def picture(report: Any) -> Image.Image:
     """The report's figure."""
     figure, file = report.plot(), io.BytesIO()
-    figure.set_size_inches(7.4, 4.6)
+    figure.set_size_inches(7.4, 4.0)
     figure.savefig(file, dpi=100)
     return Image.open(file).convert("RGB")
 
