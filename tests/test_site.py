@@ -8,6 +8,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,21 @@ def test_every_public_name_has_one_entry() -> None:
         name for text in pages for name in re.findall(r"^::: keras_inits\.(\S+)", text, re.M)
     ]
     assert sorted(entries) == sorted(public)
+
+
+def test_every_extra_that_is_named_exists() -> None:
+    """In pages, and in messages that say what to install."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    files = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    files += Path(ki.__file__).parent.rglob("*.py")
+    named = {
+        extra
+        for file in files
+        for extras in re.findall(r"keras_inits\[([\w, ]+)\]", file.read_text())
+        for extra in extras.split(",")
+    }
+    assert named
+    assert named <= set(project["optional-dependencies"])
 
 
 def test_every_family_has_a_page_of_today() -> None:

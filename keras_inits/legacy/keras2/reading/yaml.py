@@ -19,7 +19,7 @@ def parse_yaml(text: str) -> Any:
         import yaml
     except ImportError as error:
         raise ImportError(
-            "legacy_load_model: a YAML file needs PyYAML; install keras_inits[yaml] or pyyaml"
+            "legacy_load_model: a YAML file needs PyYAML; pip install pyyaml"
         ) from error
 
     class Loader(yaml.SafeLoader):
