@@ -1,6 +1,7 @@
-"""Write the files of the tests with tf_keras: python legacy_writer.py FOLDER.
+"""Write the files of the tests with tf_keras: python tests/legacy_writer.py tests/data/tf_keras.tar.xz.
 
-Each case gives NAME.h5, NAME.json, NAME.keras and NAME.npz (inputs x0, ..., predictions y0, ...).
+Each case gives NAME.h5, NAME.json, NAME.keras and NAME.npz (inputs x0, ..., predictions y0, ...). They
+are kept, since writing them takes minutes and they are the same in every run.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tarfile
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -140,4 +143,7 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    main(Path(sys.argv[1]))
+    with tempfile.TemporaryDirectory() as made, tarfile.open(sys.argv[1], "w:xz") as archive:
+        main(Path(made))
+        for path in sorted(Path(made).iterdir()):
+            archive.add(path, path.name)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import time
+import tarfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -32,34 +31,19 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
 ]
 WRITER = Path(__file__).parent / "legacy_writer.py"
+WRITTEN = Path(__file__).parent / "data" / "tf_keras.tar.xz"
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files, written once by tf_keras in a process of its own, for all workers.
+    """The files that tf_keras wrote."""
+    return _unpacked(WRITTEN, tmp_path_factory.mktemp("tf_keras"))
 
-    And for the runs on all backends, where KERAS_INITS_OLD_FILES names a folder to keep them in.
-    """
-    require("tf_keras")
-    base = tmp_path_factory.getbasetemp()
-    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    base = Path(os.environ.get("KERAS_INITS_OLD_FILES") or base)
-    made, done = base / "tf_keras_files", base / "tf_keras_files.done"
-    try:
-        made.mkdir()
-    except FileExistsError:
-        while not done.exists():
-            time.sleep(0.5)
-    else:
-        run = subprocess.run(
-            [sys.executable, str(WRITER), str(made)],
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-            capture_output=True,
-            text=True,
-        )
-        done.write_text("" if run.returncode == 0 else run.stderr[-4000:])
-    assert not done.read_text(), done.read_text()
-    return made
+
+def _unpacked(archive: Path, folder: Path) -> Path:
+    with tarfile.open(archive) as files:
+        files.extractall(folder, filter="data")
+    return folder
 
 
 def check(model: keras.Model, case: Path) -> None:
@@ -86,6 +70,23 @@ def check_all(folder: Path, case: str, kinds: tuple[str, ...], **kwargs: Any) ->
         weights = folder / f"{case}.h5" if kind == "json" else None
         model = legacy_load_model(path, weights, **kwargs)
         check(model, path)
+
+
+@pytest.mark.once
+@pytest.mark.large
+def test_the_files_are_those_that_tf_keras_writes_now(folder: Path, tmp_path: Path) -> None:
+    require("tf_keras")
+    archive = tmp_path / "again.tar.xz"
+    subprocess.run([sys.executable, str(WRITER), str(archive)], check=True)
+    again = _unpacked(archive, tmp_path / "again")
+    assert [p.name for p in sorted(again.iterdir())] == [p.name for p in sorted(folder.iterdir())]
+    for path in folder.glob("*.json"):
+        assert (again / path.name).read_text() == path.read_text(), path.name
+    for path in folder.glob("*.npz"):
+        with np.load(path) as before, np.load(again / path.name) as now:
+            assert before.files == now.files
+            for key in before.files:
+                np.testing.assert_allclose(now[key], before[key], 1e-5, 1e-6, err_msg=path.name)
 
 
 @pytest.mark.parametrize("name", LAYERS)
