@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.machinery
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -41,6 +42,12 @@ def without_the_clone(path: list[str], asked_for: str = "") -> list[str]:
 sys.path[:] = without_the_clone(sys.path, os.environ.get("PYTHONPATH", ""))
 
 BACKENDS = ("tensorflow", "jax", "torch")
+
+if keras.backend.backend() == "jax":
+    import jax
+
+    # Most of what a test compiles it runs once. New processes, as those that compare bits, leave it on.
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 def pytest_collection_finish() -> None:
@@ -83,12 +90,25 @@ def to_numpy(tensor: Any) -> np.ndarray:
     return keras.ops.convert_to_numpy(tensor)
 
 
-def python(code: str, *arguments: str, **environment: str) -> str:
+EACH = """
+import json, sys, types
+for name, code in json.loads(sys.argv[1]).items():
+    sys.modules["__main__"] = module = types.ModuleType("__main__")
+    exec(compile(code, name, "exec"), vars(module))
+"""
+
+
+def run_each(codes: dict[str, str], folder: Path, **environment: str) -> None:
+    """Run each code as a program of its own, but all in one process: starting one takes seconds."""
+    python(EACH, json.dumps(codes), folder=folder, MPLBACKEND="Agg", **environment)
+
+
+def python(code: str, *arguments: str, folder: Path = ROOT / "tests", **environment: str) -> str:
     """Run code in a new process and return what it printed; its stderr becomes the error."""
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | environment,
-        cwd=Path(__file__).parent,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=600,

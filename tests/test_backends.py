@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,36 +11,46 @@ from conftest import BACKENDS, python, require
 pytestmark = pytest.mark.once
 
 DRAW = """
-import hashlib, json, sys
-import numpy as np
+import hashlib, json, os, sys
 import keras
+import keras_inits as ki
 from cases import CASES
+from keras import layers as L
 
-results = {}
-for case in CASES:
-    for dtype in ("float32", "float16", "bfloat16"):
-        x = case.make(case.shape, 12345)(case.shape, dtype)
-        x = keras.ops.convert_to_numpy(keras.ops.cast(x, "float32"))
-        digest = hashlib.sha256(x.tobytes()).hexdigest()
-        some = x.ravel()[:: max(1, x.size // 50)].astype("float64").tolist()
-        results[f"{case.id} {dtype}"] = [digest, some]
-print(json.dumps(results))
+def draws():
+    results = {}
+    for case in CASES:
+        for dtype in ("float32", "float16", "bfloat16"):
+            x = keras.ops.convert_to_numpy(case.make(case.shape, 12345)(case.shape, dtype))
+            x = x.astype("float32")
+            digest = hashlib.sha256(x.tobytes()).hexdigest()
+            some = x.ravel()[:: max(1, x.size // 50)].astype("float64").tolist()
+            results[f"{case.id} {dtype}"] = [digest, some]
+    return results
+
+model = keras.Sequential([keras.Input((8, 8, 3)), L.Conv2D(4, 3), L.BatchNormalization(),
+    L.Dropout(0.5), L.Flatten(), L.Dense(5, dtype="mixed_bfloat16"), L.Dense(3, dtype="bfloat16")])
+told = [ki.initialize(model, seed=1).digest, ki.digest(model)]
+found = {}
+for threads in sys.argv[1:]:
+    os.environ["KERAS_INITS_THREADS"] = threads
+    found[threads] = draws()
+print(json.dumps([told, found]))
 """
-
-
-def _draws(**environment: str) -> dict[str, Any]:
-    return json.loads(python(DRAW, **environment).splitlines()[-1])
 
 
 @pytest.mark.slow
 def test_same_bits_on_every_backend() -> None:
     """Schemes with linear algebra promise 1e-6 (and what the dtype then rounds), the others bits."""
+    draws, digests = {}, set()
     for backend in BACKENDS:
         require(backend)
-    draws = {backend: _draws(KERAS_BACKEND=backend) for backend in BACKENDS}
-    draws["one thread"] = _draws(KERAS_BACKEND="jax", KERAS_INITS_THREADS="1")
-    draws["eight threads"] = _draws(KERAS_BACKEND="jax", KERAS_INITS_THREADS="8")
-    reference = draws.pop("tensorflow")
+        threads = ("", "1", "8") if backend == "jax" else ("",)
+        told, found = json.loads(python(DRAW, *threads, KERAS_BACKEND=backend).splitlines()[-1])
+        draws |= {f"{backend}, threads {number or 'as usual'}": found[number] for number in found}
+        digests |= set(told)
+    assert len(digests) == 1
+    reference = draws.pop("tensorflow, threads as usual")
     assert len(reference) > 150
     for name, others in draws.items():
         assert others.keys() == reference.keys()

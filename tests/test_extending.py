@@ -1,4 +1,4 @@
-"""Every block of docs/extending.md runs by itself, in a new process."""
+"""Every block of docs/extending.md runs by itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import python
+from conftest import run_each
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
 BLOCKS = re.findall(r"^## ([^\n]+)$|^```python\n(.*?)^```", PAGE.read_text(), re.M | re.S)
@@ -23,9 +23,8 @@ def _named() -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", _named())
-def test_block_runs(name: str) -> None:
-    python(_named()[name])
+def test_each_block_runs(tmp_path: Path) -> None:
+    run_each(_named(), tmp_path)
 
 
 def test_each_kind_of_extension_has_a_block() -> None:
