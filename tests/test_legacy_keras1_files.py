@@ -58,6 +58,7 @@ def _recorded() -> list[Any]:
     return [pytest.param(name, id=name.removesuffix(".json")) for name in names]
 
 
+@pytest.mark.filterwarnings("ignore:legacy_load_model. layer .* is padded as by Theano 0.9")
 @pytest.mark.parametrize("name", _recorded())
 def test_recorded_layers(name: str, tmp_path: Path) -> None:
     """Every layer in its variants, as each backend of Keras 1 computed it."""

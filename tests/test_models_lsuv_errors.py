@@ -44,7 +44,7 @@ WITH_NAN = X.copy()
 WITH_NAN[3, 1] = np.nan
 BAD_DATA = {
     "NaN": (WITH_NAN, ValueError, r"x must be finite, got 1 of 128 values NaN or infinite"),
-    "infinite": (X / np.float32(0), ValueError, r"x must be finite, got 128 of 128"),
+    "infinite": (np.full_like(X, np.inf), ValueError, r"x must be finite, got 128 of 128"),
     "constant": (np.full((8, 4), 2.5), ValueError, r"x must vary, got the value 2.5 everywhere"),
     "one sample": (X[:1], ValueError, r"two samples or more, got shape \(1, 4\)"),
     "no sample": (X[:0], ValueError, r"two samples or more, got shape \(0, 4\)"),

@@ -96,9 +96,10 @@ def root_mean_square(tensor: Any) -> float:
 
 
 def standard_deviation(tensor: Any) -> float:
-    """Over all entries, in float64."""
+    """Over all entries, in float64; NaN where one is not finite."""
     array = keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
-    return float(array.std(dtype=np.float64)) if array.size else 0.0
+    with np.errstate(invalid="ignore"):
+        return float(array.std(dtype=np.float64)) if array.size else 0.0
 
 
 def _by_unit(array: np.ndarray, axis: int) -> np.ndarray:
