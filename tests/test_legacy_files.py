@@ -83,12 +83,12 @@ def test_old_meanings_stay(tmp_path: Path) -> None:
     assert model.layers[0].name == "conv1d_1"
     assert model.input_shape == (None, 9, 4)
     # Every hidden output matters: the recorded model ends in a kernel of zeros.
-    hidden = keras.Model(model.input, model.layers[-2].output)
+    hidden = keras.Model(model.inputs[0], model.layers[-2].output)
     x = np.random.default_rng(0).normal(size=(3, 9, 4)).astype("float32")
     before = to_numpy(hidden(x))
     model.save(tmp_path / "now.keras")
     again = keras.models.load_model(tmp_path / "now.keras")
-    hidden = keras.Model(again.input, again.layers[-2].output)
+    hidden = keras.Model(again.inputs[0], again.layers[-2].output)
     np.testing.assert_allclose(to_numpy(hidden(x)), before, rtol=0, atol=1e-6)
 
 

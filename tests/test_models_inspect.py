@@ -209,7 +209,7 @@ def test_figures_by_intermediate_models(name):
     report = inspect(model, x)
     rows = {row.path: row for row in report.rows}
     paths = {id(place.layer): place.path for place in places(model)}
-    start = model.input
+    (start,) = model.inputs
     looked = 0
     for layer in model.layers:
         row = rows.get(paths[id(layer)])

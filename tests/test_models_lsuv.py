@@ -33,7 +33,8 @@ def values(model):
 
 
 def outputs(model, tensors, x):
-    found = keras.Model(model.input, tensors)(x, training=False)
+    start = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+    found = keras.Model(start, tensors)(x, training=False)
     return [to_numpy(y) for y in (found if len(tensors) > 1 else keras.tree.flatten(found))]
 
 
@@ -108,7 +109,7 @@ def slow_lsuv(model, x, target, tolerance, most, seed):
         flat = Orthogonal().draw((int(np.prod(shape[:-1])), shape[-1]), stream)
         layer.kernel.assign(flat.reshape(shape))
         layer.bias.assign(np.zeros(layer.bias.shape))
-        upto = keras.Model(model.input, layer.output)
+        upto = keras.Model(model.inputs[0], layer.output)
         for _ in range(most):
             std = to_numpy(upto(x, training=False)).std()
             if abs(std / target - 1) <= tolerance:
