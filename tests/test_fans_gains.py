@@ -129,18 +129,22 @@ BACKWARD = {
     "leaky_relu": lambda z: 1.0 if z > 0 else 0.2,
     "exponential": math.exp,
     "linear": lambda z: 1.0,
+    "gelu": lambda z: (
+        math.erfc(-z / math.sqrt(2)) / 2 + z * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    ),
+    "hard_sigmoid": lambda z: (abs(z) < 3) / 6,
 }
 
 
 @pytest.mark.parametrize("name", FORWARD)
 def test_gain_forward(name: str) -> None:
-    assert ki.gain(name) == pytest.approx(_moment(FORWARD[name]) ** -0.5, rel=1e-6)
+    assert ki.gain(name) == pytest.approx(_moment(FORWARD[name]) ** -0.5, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", BACKWARD)
 def test_gain_backward(name: str) -> None:
     gain = ki.gain(name, direction="backward")
-    assert gain == pytest.approx(_moment(BACKWARD[name]) ** -0.5, rel=1e-6)
+    assert gain == pytest.approx(_moment(BACKWARD[name]) ** -0.5, rel=1e-12)
 
 
 def test_gain_of_every_elementwise_activation_of_keras() -> None:
