@@ -50,7 +50,7 @@ FAMILIES = {
     "data": ("From data", "Entries from the statistics of data, or from an array."),
     "keras1": (
         "Keras 1",
-        "The laws, fans and defaults of Keras 1.2.2: [migration](../migration.md).",
+        "For models that must start as they did in Keras 1.2.2: its laws, fans and defaults ([migration](../migration.md)).",
     ),
 }
 NOTE = "<!-- Made by tools/readme.py from the registry. -->\n"

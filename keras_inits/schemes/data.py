@@ -105,6 +105,7 @@ def _numbers(name: str, value: Any, low: float | None = None) -> Any:
 class FromArray(Scheme):
     """The entries of `array`, a NumPy array or tensor.
 
+    For weights that exist already: pretrained embeddings, fixed filters.
     The config holds the array's shape, dtype and SHA-256, not its numbers: those come back with the
     weights of a saved model. In one process a config finds the numbers again as long as an object
     that holds them lives; without them a layer starts from zeros, and `initialize` leaves it as it

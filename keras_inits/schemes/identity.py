@@ -24,6 +24,7 @@ from keras_inits.streams.stream import Index
 class Dirac(Scheme):
     """A convolution kernel that returns its input, group by group: 1 at the centre tap, 0 elsewhere.
 
+    For deep networks whose layers should begin by passing on their input.
     With padding "same" and stride 1, output channel i of each group is its input channel i, as far
     as there are both. `groups` >= 1 is the layer's; it must divide the output channels. Kernels of
     rank 3 to 5, else ValueError at the call. With an even extent the centre is the tap that "same"
@@ -76,6 +77,7 @@ class Dirac(Scheme):
 class ZerO(Scheme):
     """The identity where outputs <= inputs, else a slice of a normalized Hadamard matrix.
 
+    For deep residual networks that should begin with the same weights in every run.
     With p the power of two next to the outputs and H the p x p Hadamard matrix, a kernel (inputs,
     outputs) with outputs > inputs is the first rows and columns of H / sqrt(p); nothing is random.
     A convolution kernel has that matrix at its centre tap, 0 elsewhere. Ranks 2 to 5, else

@@ -13,8 +13,9 @@ from keras_inits.registry import register
 class Uniform(Scheme):
     """U(-scale, scale): Keras 1's `uniform`.
 
-    `scale` is half the width, a finite number >= 0; its default 0.05 is Keras 1's. The standard
-    deviation is scale / sqrt(3).
+    For embeddings and shallow networks; in a deep network the scale has to follow the fans, as in
+    `HeUniform`. `scale` is half the width, a finite number >= 0; its default 0.05 is Keras 1's. The
+    standard deviation is scale / sqrt(3).
 
     >>> x = Uniform(0.1, seed=0)((100, 100))
     >>> round(float(keras.ops.max(x)), 3)
@@ -33,6 +34,7 @@ class Uniform(Scheme):
 class Normal(Scheme):
     """N(0, scale^2), not truncated: Keras 1's `normal`.
 
+    For embeddings, heads and models whose paper names one standard deviation, as GPT-2's 0.02.
     `scale` is the standard deviation, a finite number >= 0; its default 0.05 is Keras 1's.
 
     >>> x = Normal(0.1, seed=0)((100, 100))
@@ -52,6 +54,8 @@ class Normal(Scheme):
 class RandomUniform(Scheme):
     """U(minval, maxval), finite numbers with `minval` <= `maxval`.
 
+    For parameters with a range of their own, such as a slope or a time constant.
+
     >>> x = RandomUniform(0.0, 1.0, seed=0)((100, 100))
     >>> round(float(keras.ops.min(x)), 2), round(float(keras.ops.max(x)), 2)
     (0.0, 1.0)
@@ -69,6 +73,8 @@ class RandomUniform(Scheme):
 @register(law="N(mean, stddev^2)", source="Keras 2", family="uniform_normal")
 class RandomNormal(Scheme):
     """N(mean, stddev^2), not truncated; `mean` any finite number, `stddev` >= 0.
+
+    For parameters that vary about a value, such as scales near 1. With mean 0 it is `Normal`.
 
     >>> x = RandomNormal(1.0, 0.1, seed=0)((100, 100))
     >>> round(float(keras.ops.mean(x)), 2)
@@ -92,9 +98,10 @@ class RandomNormal(Scheme):
 class TruncatedNormal(Scheme):
     """N(mean, stddev^2) given that the entry lies in mean + stddev * [low, high].
 
-    `mean` is any finite number, `stddev` >= 0 the standard deviation before truncation, `low` <
-    `high` are bounds in units of it. Their defaults, -2 and 2, leave a standard deviation of 0.8796 stddev, as in Keras. No entry
-    ever leaves the bounds.
+    For transformers in the manner of BERT, and wherever single large entries do harm. `mean` is any
+    finite number, `stddev` >= 0 the standard deviation before truncation, `low` < `high` are bounds in
+    units of it. Their defaults, -2 and 2, leave a standard deviation of 0.8796 stddev, as in Keras.
+    No entry ever leaves the bounds.
 
     With `corrected` True the normal law is widened so that `stddev` is the standard deviation after the cut;
     bounds then count the widened one. BERT cuts at 2 without correction (0.02 leaves 0.0176), OLMo 2

@@ -40,6 +40,7 @@ def fan(mode: str, fan_in: float, fan_out: float) -> float:
 class VarianceScaling(Scheme, keras.initializers.VarianceScaling):
     """Mean 0 and variance scale / n, n being the fan that `mode` names.
 
+    For any activation f, with `scale` gain(f)^2; the named schemes of LeCun, Glorot and He are cases.
     `mode`: "fan_in", "fan_out", "fan_avg" (arithmetic mean) or "fan_geo_avg" (geometric mean).
     `distribution`: "uniform" is U(-sqrt(3 scale/n), sqrt(3 scale/n)); "untruncated_normal" is
     N(0, scale/n); "truncated_normal" (also "normal", as in Keras) is a normal cut at two of its

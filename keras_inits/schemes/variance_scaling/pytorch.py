@@ -40,7 +40,8 @@ class _Gained(VarianceScaling):
 class XavierUniform(_Gained):
     """U(-L, L), L = gain sqrt(6/(fan_in + fan_out)): `torch.nn.init.xavier_uniform_`.
 
-    `gain` >= 0; `keras_inits.gain(activation)` computes one.
+    For activations that are linear near 0, such as tanh. `gain` >= 0; `keras_inits.gain(activation)`
+    computes one.
 
     >>> x = XavierUniform(2.0, seed=0)((300, 300))
     >>> round(float(keras.ops.max(abs(x))), 2)
@@ -58,7 +59,8 @@ class XavierUniform(_Gained):
 class XavierNormal(_Gained):
     """N(0, gain^2 2/(fan_in + fan_out)), not truncated: `torch.nn.init.xavier_normal_`.
 
-    `gain` >= 0; `keras_inits.gain(activation)` computes one.
+    For activations that are linear near 0, such as tanh. `gain` >= 0; `keras_inits.gain(activation)`
+    computes one.
 
     >>> x = XavierNormal(2.0, seed=0)((100, 100))
     >>> round(float(keras.ops.std(x)), 1)
