@@ -30,9 +30,13 @@ __all__ = [
 ]
 
 
-def signature_names(cls: type) -> tuple[str, ...]:
-    """The constructor's argument names: they are the config's keys and the attributes' names."""
-    return tuple(inspect.signature(cls).parameters)
+def signature_names(cls: type) -> dict[str, Any]:
+    """The constructor's argument names, which are the config's keys and the attributes' names, and
+    their defaults."""
+    return {name: p.default for name, p in _signature(cls).parameters.items()}
+
+
+_signature: Callable[[type], inspect.Signature] = cache(inspect.signature)
 
 
 class Scheme(keras.initializers.Initializer):
@@ -192,11 +196,10 @@ class Scheme(keras.initializers.Initializer):
             raise ValueError(f"{cls.__name__}: config must fit the class, got {error!r}") from error
 
     def __repr__(self) -> str:
-        parameters = inspect.signature(type(self)).parameters.values()
         shown = [
-            f"{p.name}={_shown(getattr(self, p.name))}"
-            for p in parameters
-            if p.name not in self.transient and getattr(self, p.name) != p.default
+            f"{name}={_shown(getattr(self, name))}"
+            for name, default in signature_names(type(self)).items()
+            if name not in self.transient and getattr(self, name) != default
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
 

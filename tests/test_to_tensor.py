@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from keras_inits.backend import to_tensor
+from keras_inits.backend.memory import to_tensor
 from keras_inits.streams import DefaultStream
 
 BACKEND = keras.backend.backend()

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
 import keras
-import ml_dtypes
 import numpy as np
-from numpy.typing import DTypeLike
-
-_BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
-_FLOATS = {_BFLOAT16, *map(np.dtype, (np.float16, np.float32, np.float64))}
-ALIGNMENT = 64  # bytes; what TensorFlow and JAX ask of an array that they take without a copy
 
 
+@cache
 def name() -> str:
     """The backend's name: "tensorflow", "jax" or "torch"."""
     return keras.backend.backend()
@@ -157,16 +152,6 @@ def _jax_gradients(
     return scalar, at_marks, at_variables
 
 
-def snapshot(variable: Any) -> Any:
-    """The variable's value, which a later assignment does not change: a copy where need be."""
-    return variable.value if name() == "jax" else keras.ops.copy(variable.value)
-
-
-def is_deleted(value: Any) -> bool:
-    """Whether the memory of a tensor is gone: JAX gives that of donated arguments away."""
-    return name() == "jax" and bool(value.is_deleted())
-
-
 @contextmanager
 def eager(gradients: bool = False) -> Iterator[None]:
     """Values at hand while the model runs, also in calls that are decorated to be compiled.
@@ -206,50 +191,3 @@ def is_symbolic(leaf: Any) -> bool:
 
         return bool(tf.is_symbolic_tensor(leaf))
     return bool(leaf.device.type == "meta")
-
-
-def address(array: np.ndarray) -> int:
-    """Where the array's memory starts."""
-    return int(array.__array_interface__["data"][0])
-
-
-def aligned(
-    shape: Sequence[int], dtype: DTypeLike, allocate: Callable[..., np.ndarray] = np.empty
-) -> np.ndarray:
-    """An array that starts at a multiple of ALIGNMENT bytes, uninitialised.
-
-    With `np.zeros` it is zero, in memory that the system hands out when it is first written to.
-    """
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = allocate(size + ALIGNMENT, np.uint8)
-    return np.ndarray(shape, dtype, memory, -address(memory) % ALIGNMENT)
-
-
-def to_tensor(array: np.ndarray) -> Any:
-    """The array as a tensor of the backend, in the array's own memory if it can stay there.
-
-    So the array must be the caller's alone. What `DefaultStream` draws starts where TensorFlow and
-    JAX want it to; other arrays they copy.
-    """
-    backend = name()
-    if backend == "jax":
-        import jax
-
-        # asarray copies, which takes less time for a small array than device_put's preparations.
-        return (jax.numpy.asarray if array.nbytes < 2**18 else jax.device_put)(array)
-    # Neither backend takes NumPy's bfloat16: its bits go there as integers.
-    if array.dtype in _FLOATS:
-        narrow = array.dtype == _BFLOAT16
-        bits = array.view(np.int16) if narrow else array
-        if backend == "torch":
-            import torch
-
-            tensor = torch.from_numpy(bits)
-            return keras.ops.convert_to_tensor(tensor.view(torch.bfloat16) if narrow else tensor)
-        if backend == "tensorflow" and address(array) % ALIGNMENT == 0:
-            import tensorflow as tf
-
-            if tf.executing_eagerly() and not tf.config.list_logical_devices("GPU"):
-                tensor = tf.experimental.dlpack.from_dlpack(bits.__dlpack__())
-                return tf.bitcast(tensor, tf.bfloat16) if narrow else tensor
-    return keras.ops.convert_to_tensor(array, dtype=keras.backend.standardize_dtype(array.dtype))

@@ -122,6 +122,10 @@ class Point(Discrete):
         self.value = value
         self.values, self.probabilities = [float(value)], [1.0]
 
+    @property
+    def std(self) -> float:
+        return 0.0
+
     def draw(
         self, stream: Stream, shape: Sequence[int], dtype: str = "float32", index: Index = None
     ) -> np.ndarray:

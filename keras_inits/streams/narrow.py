@@ -12,7 +12,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from keras_inits.backend import aligned
+from keras_inits.backend.memory import aligned
 from keras_inits.streams.default import tiles
 from keras_inits.streams.default.bounds import inside
 

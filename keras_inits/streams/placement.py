@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_inits import backend
-from keras_inits.backend import spread
+from keras_inits.backend import memory, spread
 from keras_inits.streams.block import Index
 
 
@@ -23,8 +23,8 @@ def place(
     """
     if layout is None:
         whole = fill(None)
-        return backend.to_tensor(whole) if isinstance(whole, np.ndarray) else whole
+        return memory.to_tensor(whole) if isinstance(whole, np.ndarray) else whole
     layout = getattr(layout, "backend_layout", layout)
     if backend.name() != "jax":
-        return keras.distribution.distribute_tensor(backend.to_tensor(fill(None)), layout)
+        return keras.distribution.distribute_tensor(memory.to_tensor(fill(None)), layout)
     return spread.to_shards(owner, fill, shape, layout)

@@ -47,7 +47,8 @@ class Expected:
         if self.action.kind != "draw" or self.reason:
             return ""
         name = label(self.action.initializer)
-        law = law_text(self.action.scheme, self.action.slot.shape, self.action.geometry)
+        scheme, slot = self.action.scheme, self.action.slot
+        law = law_text(scheme, law_of(scheme, slot.shape, self.action.geometry))
         return f"{name}: {law}" if law else name
 
 

@@ -18,12 +18,13 @@ from keras_inits.models.variables.walk import Slot
 from keras_inits.models.weights.adapt import draw, filler, label, law_of, law_text, sliver
 from keras_inits.schemes.variance_scaling import VarianceScaling
 from keras_inits.streams import Stream
-from keras_inits.streams.default.tiles import in_parallel
+from keras_inits.streams.default.tiles import compiled, in_parallel
 from keras_inits.streams.narrow import numpy_dtype
 from keras_inits.streams.seeds import as_stream
 
-CHUNK = 2**16
+CHUNK = 2**17
 LONG = 48  # the characters of a cell that leave room for a path
+_in_c = getattr(compiled, "moments", None)
 
 
 @dataclass(frozen=True)
@@ -132,11 +133,11 @@ def _is_seed(initializer: Any, seed: Any) -> bool:
 
 
 def _checked(slot: Slot, values: np.ndarray) -> np.ndarray:
-    """The values in the variable's dtype, which must be able to hold them."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = values.astype(numpy_dtype(slot.dtype), copy=False)
-    if values.dtype.kind not in "iub" and not all(in_parallel(_is_finite, _chunks(values))):
-        raise ValueError(f"its values are not all finite in {slot.dtype}")
+    """The values in the variable's dtype; whether that can hold them, `row` tells."""
+    dtype = numpy_dtype(slot.dtype)
+    if values.dtype != dtype:
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = values.astype(dtype)
     if slot.role == "moving_variance" and values.size and values.min() < 0:
         raise ValueError("a variance cannot be negative")
     return values
@@ -146,10 +147,6 @@ def _chunks(array: np.ndarray) -> list[np.ndarray]:
     """Its entries a few at a time: what is computed from the whole would take memory like the draw."""
     flat = np.ascontiguousarray(array).reshape(-1)
     return [flat[at : at + CHUNK] for at in range(0, flat.size, CHUNK)]
-
-
-def _is_finite(chunk: np.ndarray) -> bool:
-    return bool(np.isfinite(chunk).all())
 
 
 def row(action: Action, array: np.ndarray | None) -> Drawn:
@@ -164,9 +161,9 @@ def row(action: Action, array: np.ndarray | None) -> Drawn:
         elif isinstance(used, VarianceScaling):
             fans = used.fans(slot.shape)
         known = law_of(used, slot.shape, geometry)
-        law = law_text(used, slot.shape, geometry)
+        law = law_text(used, known)
         expected = None if known is None else known.std
-        measured = _std([shard.values for shard in spread.shards(array)])
+        measured = _std(action, [shard.values for shard in spread.shards(array)])
     return Drawn(
         path=slot.path,
         shape=slot.shape,
@@ -181,19 +178,38 @@ def row(action: Action, array: np.ndarray | None) -> Drawn:
     )
 
 
-def _std(parts: list[np.ndarray | None]) -> float | None:
-    """The standard deviation of all entries; None where there are none, or some are elsewhere."""
-    here = [part for part in parts if part is not None]
-    size = sum(part.size for part in here)
-    if not size or len(here) < len(parts):
+def _std(action: Action, parts: list[np.ndarray | None]) -> float | None:
+    """The standard deviation of all entries, which must be finite.
+
+    None where there are no entries, or some are elsewhere.
+    """
+    chunks = [chunk for part in parts if part is not None for chunk in _chunks(part)]
+    size = sum(chunk.size for chunk in chunks)
+    if not size:
         return None
-    chunks = [chunk for part in here for chunk in _chunks(part)]
-    # The parts come in any order, and the sum of floats would depend on it.
-    mean = math.fsum(in_parallel(lambda chunk: float(chunk.sum(dtype="float64")), chunks)) / size
+    shift = float(chunks[0][0])
+    mean, square = _moments(chunks, size, shift)
+    if mean and mean**2 > 1e6 * (square - mean**2):  # the first entry lies apart, and digits cancel
+        mean, square = _moments(chunks, size, shift + mean)
+    if not math.isfinite(square) and not all(np.isfinite(chunk).all() for chunk in chunks):
+        with _named(action):
+            raise ValueError(f"its values are not all finite in {action.slot.dtype}")
+    return None if any(part is None for part in parts) else math.sqrt(max(square - mean**2, 0.0))
 
-    def squares(chunk: np.ndarray) -> float:
-        apart = chunk.astype("float64") - mean
-        # Not `apart @ apart`: BLAS's own threads and these wait for each other.
-        return float(np.square(apart, out=apart).sum())
 
-    return math.sqrt(math.fsum(in_parallel(squares, chunks)) / size)
+def _moments(chunks: list[np.ndarray], size: int, shift: float) -> tuple[float, float]:
+    """The means of x - shift and of its square."""
+
+    def sums(chunk: np.ndarray) -> tuple[float, float]:
+        if chunk.itemsize < 4:
+            chunk = chunk.astype(np.float32)
+        if _in_c and chunk.dtype == np.float32:
+            return _in_c(chunk, shift)
+        with np.errstate(over="ignore", invalid="ignore"):
+            apart = chunk.astype(np.float64) - shift
+            # Not `apart @ apart`: BLAS's own threads and these wait for each other.
+            return float(apart.sum()), float(np.square(apart, out=apart).sum())
+
+    # They come in any order, and the sum of floats depends on it.
+    first, second = map(sorted, zip(*in_parallel(sums, chunks), strict=True))
+    return sum(first) / size, sum(second) / size

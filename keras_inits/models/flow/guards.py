@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits import backend
+from keras_inits.backend import memory
 
 ops = keras.ops
 
@@ -33,7 +33,7 @@ def shadow(layer: Any, **attributes: Any) -> Iterator[None]:
 @contextmanager
 def saved(variables: Iterable[Any], touched: set[int]) -> Iterator[dict[int, tuple[Any, Any]]]:
     """Puts back every variable on an error, and those not in `touched` in any case."""
-    values = {id(v): (v, backend.snapshot(v)) for v in variables}
+    values = {id(v): (v, memory.snapshot(v)) for v in variables}
     try:
         yield values
     except BaseException:
@@ -52,7 +52,7 @@ def saved(variables: Iterable[Any], touched: set[int]) -> Iterator[dict[int, tup
 def _put_back(values: Iterable[tuple[Any, Any]]) -> None:
     for variable, value in values:
         # What another thread trains meanwhile is deleted on JAX, and cannot be put back.
-        if not backend.is_deleted(value):
+        if not memory.is_deleted(value):
             variable.assign(value)
 
 

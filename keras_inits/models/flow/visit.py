@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from keras_inits import backend
+from keras_inits.backend import memory
 from keras_inits.models.flow.batch import failure
 from keras_inits.models.flow.guards import assign_in_call, saved, shadow
 from keras_inits.models.flow.guess import multiplies_its_input
@@ -219,7 +220,7 @@ class _Run:
         self.advance()
         self.touched.update(map(id, scalable.variables))
         before = {
-            id(v): self.saved[id(v)][1] if self.keep else backend.snapshot(v)
+            id(v): self.saved[id(v)][1] if self.keep else memory.snapshot(v)
             for v in scalable.variables
         }
         try:

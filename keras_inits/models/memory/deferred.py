@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits import backend
+from keras_inits.backend import memory
 from keras_inits.host import hooks
 from keras_inits.models.variables.rebuild import arguments
 from keras_inits.models.variables.waiting import deferring, is_waiting, wait
@@ -85,7 +85,7 @@ def deferred_variables(model: keras.Model) -> list[keras.Variable]:
 def _zeros(shape: tuple[int, ...], dtype: Any = None, layout: Any = None) -> Any:
     def fill(index: Index) -> Any:
         sizes = shape if index is None else [part.stop - part.start for part in index]
-        return backend.aligned(sizes, numpy_dtype(keras.backend.standardize_dtype(dtype)), np.zeros)
+        return memory.aligned(sizes, numpy_dtype(keras.backend.standardize_dtype(dtype)), np.zeros)
 
     return place("deferred", fill, tuple(shape), layout)
 

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits import backend, host
+from keras_inits import host
+from keras_inits.backend import memory
 from keras_inits.models.variables.walk import Slot
 
 
@@ -21,8 +22,8 @@ def assign(values: list[tuple[Any, np.ndarray]]) -> None:
     try:
         while values:
             variable, array = values.pop()
-            done.append((variable, backend.snapshot(variable)))
-            variable.assign(array)
+            done.append((variable, memory.snapshot(variable)))
+            variable.assign(memory.assignable(array))
     except BaseException:
         for variable, old in done:
             variable.assign(old)
@@ -32,7 +33,7 @@ def assign(values: list[tuple[Any, np.ndarray]]) -> None:
 def give(variable: Any, array: np.ndarray, own: bool) -> None:
     """Assign an array; one that is nobody else's `own` becomes the variable's memory where it can."""
     own = own and isinstance(array, np.ndarray)
-    variable.assign(backend.to_tensor(array) if own else array)
+    variable.assign(memory.to_tensor(array) if own else array)
 
 
 def follow_seeds(slots: Iterable[Slot]) -> None:

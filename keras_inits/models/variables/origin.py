@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import keras
@@ -22,8 +23,6 @@ _ATTRIBUTES = {
     "reverse_embeddings": ("embeddings_initializer",),
     "kernel": ("kernel_initializer", "depthwise_initializer"),
 }
-# Most attributes are of these types, and need no closer look.
-_PLAIN = frozenset({type(None), bool, int, float, str})
 
 
 def recover(layer: keras.Layer, variables: list[Any]) -> list[tuple[Any, str]]:
@@ -123,17 +122,24 @@ def _first_line(error: Exception) -> str:
 def sublayers(layer: keras.Layer) -> list[keras.Layer]:
     """The layers that `layer` holds in its attributes, directly or in containers, each once."""
     found: dict[int, keras.Layer] = {}
-    _collect(list(vars(layer).values()), found, depth=0)
+    _collect(vars(layer).values(), found, depth=0)
     found.pop(id(layer), None)
     return list(found.values())
 
 
 def _collect(values: Iterable[Any], found: dict[int, keras.Layer], depth: int) -> None:
-    for value in values:
-        if type(value) in _PLAIN:
-            continue
-        if isinstance(value, keras.layers.Layer):
+    for value in list(values):
+        kind = _kind(value.__class__)  # TensorFlow's wrapper of a dict has the dict's class
+        if kind is keras.layers.Layer:
             found.setdefault(id(value), value)
-        elif depth < 4 and isinstance(value, (list, tuple, set, dict)) and value:
-            items = value.values() if isinstance(value, dict) else value
-            _collect(list(items), found, depth + 1)
+        elif kind is not None and depth < 4 and value:
+            _collect(value.values() if kind is dict else value, found, depth + 1)
+
+
+@lru_cache(1024)
+def _kind(cls: type) -> type | None:
+    """What of `sublayers` an object of this class is: most attributes are of a few classes."""
+    for kind in (keras.layers.Layer, dict, list, tuple, set):
+        if issubclass(cls, kind):
+            return kind
+    return None

@@ -193,8 +193,9 @@ def label(initializer: Any) -> str:
     return f"keras {name}" if is_keras(initializer) and name in CATALOGUE else name
 
 
-def law_text(initializer: Any, shape: tuple[int, ...], geometry: Geometry | None = None) -> str:
-    """The law of what `draw` gives: by the fans where they make it, else in figures."""
+def law_text(initializer: Any, law: Law | None) -> str:
+    """The law of what `draw` gives, as `law_of` knows it: by the fans where they make it, else in
+    figures."""
     if isinstance(initializer, VarianceScaling) and initializer.by_fan:
         fan = {"fan_avg": "mean fan", "fan_geo_avg": "geometric mean fan"}.get(initializer.mode)
         variance = f"{initializer.scale:.6g}/{fan or initializer.mode}"
@@ -202,5 +203,4 @@ def law_text(initializer: Any, shape: tuple[int, ...], geometry: Geometry | None
             return f"U(-L, L), L = sqrt({3 * initializer.scale:.6g}/{fan or initializer.mode})"
         cut = initializer.distribution == "truncated_normal"
         return f"N(0, {variance})" + " cut at 2 sigma" * cut
-    law = law_of(initializer, shape, geometry)
     return "" if law is None else str(law)

@@ -316,6 +316,44 @@ static PyObject *entry_sum(PyObject *self, PyObject *args)
     return PyLong_FromUnsignedLongLong(sum);
 }
 
+enum { LANES = 32 };
+
+/* The sums of x - shift and of its square. One sum a lane, whatever the processor adds at a time. */
+WIDEST static void sums_of(const float *entries, Py_ssize_t n, double shift, double sums[2])
+{
+    double first[LANES] = {0}, second[LANES] = {0};
+    Py_ssize_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++) {
+            double x = entries[i + j] - shift;
+            first[j] += x;
+            second[j] += x * x;
+        }
+    for (int j = 0; i + j < n; j++) {
+        double x = entries[i + j] - shift;
+        first[j] += x;
+        second[j] += x * x;
+    }
+    sums[0] = sums[1] = 0;
+    for (int j = 0; j < LANES; j++) {
+        sums[0] += first[j];
+        sums[1] += second[j];
+    }
+}
+
+static PyObject *moments(PyObject *self, PyObject *args)
+{
+    Py_buffer entries;
+    double shift, sums[2];
+    if (!PyArg_ParseTuple(args, "y*d", &entries, &shift))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    sums_of(entries.buf, entries.len / (Py_ssize_t)sizeof(float), shift, sums);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&entries);
+    return Py_BuildValue("(dd)", sums[0], sums[1]);
+}
+
 /* `bits` are replaced by numbers. A target is (dtype, low, high): 0 is float32, which has no bounds, 1
    bfloat16 and 2 float16. */
 static PyMethodDef methods[] = {
@@ -324,6 +362,7 @@ static PyMethodDef methods[] = {
     {"normal32", normal32, METH_VARARGS,
      "normal32(bits, centre, tail, step, shift, edge, mean, stddev, low, high, *target)"},
     {"entry_sum", entry_sum, METH_VARARGS, "entry_sum(entries, their size of 1, 2, 4 or 8 bytes, position)"},
+    {"moments", moments, METH_VARARGS, "moments(numbers, shift), numbers of float32"},
     {"narrow", narrow, METH_VARARGS, "narrow(numbers, out, *target), numbers of float32"},
     {NULL, NULL, 0, NULL},
 };

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_inits.backend import aligned
+from keras_inits.backend.memory import aligned
 
 
 def haar(rows: int, cols: int, normal: Callable[[int], np.ndarray]) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import keras
@@ -40,9 +40,15 @@ class DefaultStream(Stream):
             key if isinstance(key, str) else checks.integer("DefaultStream", "key", key)
             for key in keys
         )
-        self._name = bencode(["keras_inits.DefaultStream", self.version, self.seed, *self.keys])
-        self._hash = hashlib.sha256(self._name)
         self._on_device = False
+
+    @cached_property
+    def _name(self) -> bytes:
+        return bencode(["keras_inits.DefaultStream", self.version, self.seed, *self.keys])
+
+    @cached_property
+    def _hash(self) -> hashlib._Hash:
+        return hashlib.sha256(self._name)
 
     def on_device(self) -> DefaultStream:
         """The stream of the same numbers that gives whole tensors, where the backend has its own on an

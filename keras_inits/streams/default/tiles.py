@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from keras_inits.backend import aligned
+from keras_inits.backend.memory import aligned
 from keras_inits.streams.block import Index
 
 compiled: Any  # the module of C functions, which has no types; None where there was no compiler
