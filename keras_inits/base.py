@@ -19,20 +19,11 @@ from keras_inits.streams.placement import place
 from keras_inits.streams.seeds import as_stream, check_seed
 from keras_inits.streams.stream import Index
 
-__all__ = [
-    "Scheme",
-    "called",
-    "check_seed",
-    "draw_from",
-    "law_of",
-    "reseeded",
-    "signature_names",
-]
+__all__ = ["Scheme", "called", "check_seed", "draw_from", "law_of", "reseeded", "signature_names"]
 
 
 def signature_names(cls: type) -> dict[str, Any]:
-    """The constructor's argument names, which are the config's keys and the attributes' names, and
-    their defaults."""
+    """The constructor's argument names (the config's keys, the attributes' names) and defaults."""
     return {name: p.default for name, p in _signature(cls).parameters.items()}
 
 

@@ -34,6 +34,8 @@ def as_stream(owner: str, seed: Any) -> Stream:
 
     None gives a new one, reproducible after `keras.utils.set_random_seed`; a SeedGenerator moves on.
     """
+    if type(seed) is int and 0 <= seed < 2**64:
+        return _of_int(seed)
     seed = check_seed(owner, seed)
     if isinstance(seed, Stream):
         return seed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import keras
@@ -42,27 +42,16 @@ class DefaultStream(Stream):
         )
         self._on_device = False
 
-    @cached_property
-    def _name(self) -> bytes:
-        return bencode(["keras_inits.DefaultStream", self.version, self.seed, *self.keys])
-
-    @cached_property
-    def _hash(self) -> hashlib._Hash:
-        return hashlib.sha256(self._name)
-
     def on_device(self) -> DefaultStream:
         """The stream of the same numbers that gives whole tensors, where the backend has its own on an
         NVIDIA GPU, as tensors of the backend, drawn there."""
         stream = object.__new__(type(self))
-        vars(stream).update(vars(self), _on_device=True)
+        stream.__dict__ = {**vars(self), "_on_device": True}
         return stream
 
     def child(self, *keys: str | int) -> DefaultStream:
         """The stream whose keys are these after its own."""
         return DefaultStream(self.seed, (*self.keys, *keys))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.seed, self.keys)  # a hash cannot be copied or pickled
 
     def get_config(self) -> dict[str, Any]:
         """The seed, and the keys if there are any."""
@@ -129,16 +118,24 @@ class DefaultStream(Stream):
         index: Index,
         support: Support = None,
     ) -> np.ndarray:
-        named = _name(law, draw_dtype(dtype), shape)
+        tensor = _name(law, draw_dtype(dtype), shape)
+        name, key = _named(self.version, self.seed, self.keys)
         if self._on_device and index is None and isinstance(function, kernels.Single):
-            drawn = device.fill(self._name + named, shape, dtype, function, support)
+            drawn = device.fill(name + tensor, shape, dtype, function, support)
             if drawn is not None:
                 return drawn
-        key = self._hash.copy()
-        key.update(named)
+        key = key.copy()
+        key.update(tensor)
         if dtype in NARROW and bits > 1:  # signs are exact
             function = kernels.narrowed(function, dtype, support)
         return fill(key, shape, numpy_dtype(dtype), bits, function, index)
 
 
 _name = lru_cache(maxsize=1024)(bencode)
+
+
+@lru_cache(maxsize=1024)
+def _named(version: int, seed: int, keys: tuple[str | int, ...]) -> tuple[bytes, hashlib._Hash]:
+    """A stream's name, and its hash, which is copied before it goes on."""
+    name = bencode(["keras_inits.DefaultStream", version, seed, *keys])
+    return name, hashlib.sha256(name)
