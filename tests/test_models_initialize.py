@@ -12,14 +12,17 @@ from conftest import to_numpy
 from keras import layers as L
 
 from keras_inits.legacy.keras1 import schemes as keras1
+from keras_inits.models.choice import values as measuring
 from keras_inits.models.initialize import initialize
 from keras_inits.models.variables.walk import walk
 from keras_inits.schemes.constant import Constant
+from keras_inits.schemes.data import FromArray
 from keras_inits.schemes.depth import Scaled
 from keras_inits.schemes.recurrent import ForgetGateBias
 from keras_inits.schemes.uniform_normal import Normal
 from keras_inits.schemes.variance_scaling import GlorotUniform, HeNormal, VarianceScaling
 from keras_inits.streams import DefaultStream, TorchStream
+from keras_inits.streams.narrow import numpy_dtype
 
 
 def small(*extra, **first):
@@ -179,6 +182,51 @@ def test_law_of_each_keras_initializer_is_kept():
         assert row.measured_std == pytest.approx(kernel.std(), rel=1e-4, abs=1e-6), init
         if bound is not None:
             assert kernel.max() == pytest.approx(bound, rel=5e-3), init
+
+
+class Table(L.Layer):
+    def __init__(self, shape, **kwargs):
+        super().__init__(**kwargs)
+        self.table = self.add_weight(shape=shape, name="table")
+
+    def call(self, x):
+        return x
+
+
+TABLES = {
+    "far apart": np.r_[6e4, np.linspace(-1, 1, 300_000)],
+    "far from 0": np.linspace(999, 1001, 300_000),
+    "equal": np.full(300_000, 0.1),
+    "one": np.ones(1),
+}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("name", TABLES)
+def test_the_measured_std_keeps_its_digits(name, dtype, monkeypatch):
+    """Also where most of them cancel in a sum of squares; in C and in NumPy."""
+    table = np.asarray(TABLES[name]).astype(numpy_dtype(dtype))
+    model = keras.Sequential([keras.Input((1,)), Table(table.shape, dtype=dtype)])
+    rules = {"table": FromArray(table.astype("float64"))}
+    exact = table.astype("float64").std()
+    for compiled in (measuring._in_c, None):
+        monkeypatch.setattr(measuring, "_in_c", compiled)
+        (row,) = initialize(model, rules, seed=0).rows
+        assert row.measured_std == pytest.approx(exact, rel=1e-9, abs=1e-15), compiled
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("at", [0, 1, 200_000, -1])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_each_entry_must_be_finite(at, value, monkeypatch):
+    table = np.ones(300_000)
+    table[at] = value
+    model = keras.Sequential([keras.Input((1,)), Table(table.shape)])
+    for compiled in (measuring._in_c, None):
+        monkeypatch.setattr(measuring, "_in_c", compiled)
+        with pytest.raises(ValueError, match="table of shape .* not all finite in float32"):
+            initialize(model, {"table": lambda shape, dtype=None: table}, seed=0)
 
 
 def test_forget_gate_and_other_biases_of_an_lstm():

@@ -192,8 +192,8 @@ def test_a_draw_may_interrupt_another(arithmetic):
         laws.integers(2**63)(bits, out)
 
     out = np.empty(1000, "int64")
-    key = stream._hash.copy()
-    key.update(tiles.bencode("integers", "int64", (1000,)))
+    name = tiles.bencode(["keras_inits.DefaultStream", 1, 1])
+    key = hashlib.sha256(name + tiles.bencode("integers", "int64", (1000,)))
     tiles._draw(key, 0, 64, kernel, out)
     np.testing.assert_array_equal(out, whole)
 
