@@ -8,13 +8,16 @@ import importlib.util
 import inspect
 import pkgutil
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import keras
 import pytest
 from conftest import python, require
 
 import keras_inits as ki
+from keras_inits.models.choice.presets import PRESETS
 from keras_inits.registry import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
@@ -93,11 +96,40 @@ def test_it_works_without_tensorflow() -> None:
     )
 
 
+MODULES = ("keras1", "laws", "plots", "presets", "testing")
+
+
+@pytest.fixture
+def no_new_presets() -> Iterator[None]:
+    """What an example registers is gone after it."""
+    with mock.patch.dict(PRESETS):
+        yield
+
+
+@pytest.mark.once
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_new_presets")
+def test_examples_of_public_names_run_as_typed() -> None:
+    """After the lines that the reference states, with public names alone."""
+    stated = (ROOT / "docs" / "reference" / "models.md").read_text()
+    scope: dict[str, object] = {}
+    exec(re.findall(r"```python\n(.*?)```", stated, re.DOTALL)[0], scope)
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
+    modules = {name: importlib.import_module(f"keras_inits.{name}") for name in MODULES}
+    for name, module in {"": ki, **modules}.items():
+        public = {inner: getattr(module, inner) for inner in module.__all__ if inner not in MODULES}
+        for inner, found in public.items():
+            for example in finder.find(found, f"{name}.{inner}", globs=scope | public):
+                assert not runner.run(example).failed, example.name
+    assert runner.tries > 100
+
+
 def _modules() -> list[str]:
     found = pkgutil.walk_packages(ki.__path__, "keras_inits.")
     return [m.name for m in found if m.name.split(".")[1] not in ("cli", "commands", "plots", "comparison")]  # fmt: skip
 
 
+@pytest.mark.usefixtures("no_new_presets")
 @pytest.mark.parametrize("module", _modules())
 def test_examples_in_docstrings(module: str) -> None:
     failed, _ = doctest.testmod(importlib.import_module(module), extraglobs={"keras": keras})

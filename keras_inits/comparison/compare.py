@@ -60,11 +60,13 @@ def compare(
             weights; before anything is trained.
 
     Example:
+        >>> x = np.random.default_rng(0).normal(size=(200, 8)).astype("float32")
+        >>> y = (x[:, 0] > x[:, 1]).astype(int)
         >>> def build(initializer):
         ...     dense = lambda units, activation=None: keras.layers.Dense(
         ...         units, activation, kernel_initializer=initializer)
-        ...     return keras.Sequential([keras.Input((64,)), dense(32, "relu"), dense(10)])
-        >>> report = compare(build, ["he_normal", "zeros"], (x, y), seeds=3, epochs=5)
+        ...     return keras.Sequential([keras.Input((8,)), dense(32, "relu"), dense(2)])
+        >>> report = compare(build, ["he_normal", "zeros"], (x, y), seeds=3, batch_size=8)
         >>> report.best("build").scheme
         'he_normal'
     """

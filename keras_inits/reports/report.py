@@ -97,7 +97,6 @@ class Report:
         >>> class Scaling(Report):
         ...     title = "Scaling"
         ...     columns = {"path": "path", "after": "std"}
-        ...     panels = (Panel("standard deviation", "before", "after"),)
         >>> report = Scaling([Row("dense/kernel", 0.3, float("nan"))])
         >>> report.to_dict()["rows"]
         [{'path': 'dense/kernel', 'before': 0.3, 'after': None}]

@@ -114,9 +114,9 @@ class ConvolutionOrthogonal(Scheme):
 
     For deep plain convolutional networks. Exact with circular padding and stride 1. An extent of k is
     k - 1 convolved blocks of two taps, P and 1 - P, P a random projection (along each axis one, their
-    products); the first `inputs` rows of a Haar-distributed Q multiply them. `DeltaOrthogonal` keeps the norm at every position, and is
-    what the paper trains best. `gain` is any finite number. Kernels of rank 3 to 5 with equal extents
-    and no more inputs than outputs, else ValueError at the call.
+    products); the first `inputs` rows of a Haar-distributed Q multiply them. `DeltaOrthogonal` keeps the
+    norm at every position, and is what the paper trains best. `gain` is any finite number. Kernels of
+    rank 3 to 5 with equal extents and no more inputs than outputs, else ValueError at the call.
 
     >>> k = ConvolutionOrthogonal(seed=0)((3, 3, 2, 4))
     >>> round(float(keras.ops.sum(k**2)), 5)
