@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import keras
 
-from keras_inits import checks, configs
+from keras_inits import checks, configs, host
 from keras_inits.base import Scheme
 
 PACKAGE = "keras_inits"
@@ -126,7 +126,8 @@ def _keras_knows(name: str) -> bool:
     if name in keras.saving.get_custom_objects():
         return False
     try:
-        keras.initializers.get(name)
+        with host.unchanged_python_random():
+            keras.initializers.get(name)
     except ValueError:
         return False
     except Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import keras
 import ml_dtypes
@@ -435,3 +436,21 @@ def test_what_has_no_law_is_listed(tmp_path):
     report = k.audit(model)
     assert [p.path for p in report.problems] == ["odd/table"]
     assert report.problems[0].reason.startswith("not audited: ")
+
+
+def test_damaged_weights_are_audited_or_refused(tmp_path: Path) -> None:
+    """Also where the file opens, and its tree or an array cannot be read."""
+    model = keras.Sequential([keras.Input((4,)), L.Dense(8), L.Dense(2)])
+    model.save_weights(tmp_path / "m.weights.h5")
+    whole, path = (tmp_path / "m.weights.h5").read_bytes(), tmp_path / "bad.weights.h5"
+    refused = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        content = np.frombuffer(whole, "uint8").copy()
+        content[rng.integers(0, len(content), 20)] = rng.integers(0, 256, 20)
+        path.write_bytes(content.tobytes())
+        try:
+            k.audit(path)
+        except ValueError as error:
+            refused += str(error).startswith(f"audit: {path} ")
+    assert refused > 5

@@ -312,6 +312,7 @@ class Picky(L.Layer):
         return x * self.scale
 
 
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")  # PyTorch, of `float`
 def test_build_that_computes_with_its_variables():
     model = keras.Sequential([keras.Input((4,)), Picky()])
     found = walk(model)

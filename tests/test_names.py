@@ -1,6 +1,7 @@
 """Names, string aliases and `get`."""
 
 import inspect
+import random
 
 import keras
 import pytest
@@ -150,6 +151,14 @@ def test_arguments_of_keras_keep_their_names_order_and_defaults() -> None:
 def test_get_names_the_nearest(identifier: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ki.get(identifier)
+
+
+def test_an_unknown_name_moves_no_generator() -> None:
+    state = random.getstate()
+    with pytest.raises(ValueError, match="nearest"):
+        ki.get("he_normall")
+    ki.names()
+    assert random.getstate() == state
 
 
 def test_get_takes_what_keras_takes() -> None:

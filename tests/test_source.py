@@ -196,10 +196,11 @@ def test_importing_is_light(backend: str) -> None:
     """Only what Keras itself brings along, and never the packages of the extras."""
     require(backend)
     code = (
-        "import json, sys\n"
+        "import json, random, sys\n"
         "import keras\n"
-        "before = set(sys.modules)\n"
+        "before, state = set(sys.modules), random.getstate()\n"
         "import keras_inits\n"
+        "assert random.getstate() == state\n"
         "print(json.dumps([sorted(before), sorted(set(sys.modules) - before)]))"
     )
     before, after = json.loads(python(code, KERAS_BACKEND=backend).splitlines()[-1])

@@ -64,6 +64,9 @@ SWAPS: dict[type, tuple[str, str]] = {
 # What nothing can see, the mutant's line and why.
 UNSEEN = {
     "if inputs is not None or outputs is not None:": "fans.py: axes_pair gives both or neither",
+    "@functools.lru_cache(maxsize=1025)": "how much is remembered, not what",
+    "numbers = np.ascontiguousarray(array).reshape(-2)": "NumPy takes -2 for -1",
+    "tiles.compiled.narrow(numbers, out.reshape(-2).view(np.uint16), code, low, high)": "NumPy takes -2 for -1",
 }
 Mutant = tuple[int, int, str]  # where the token starts and ends in the text, and what to write
 

@@ -131,15 +131,24 @@ def _with_whole_bias(original: Any) -> Any:
 
 
 @contextmanager
-def _unchanged_random() -> Iterator[None]:
-    """Put back Python's, NumPy's and PyTorch's generators; Keras takes its seeds from Python's."""
-    python, numpy = random.getstate(), np.random.get_state()
+def unchanged_python_random() -> Iterator[None]:
+    """Put back Python's generator, from which Keras takes a seed for all that it makes without one."""
+    state = random.getstate()
     try:
-        with backend.unchanged_generator():
+        yield
+    finally:
+        random.setstate(state)
+
+
+@contextmanager
+def _unchanged_random() -> Iterator[None]:
+    """Put back Python's, NumPy's and PyTorch's generators."""
+    state = np.random.get_state()
+    try:
+        with backend.unchanged_generator(), unchanged_python_random():
             yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
+        np.random.set_state(state)
 
 
 def in_fresh_state(function: Callable[[], T]) -> T:

@@ -112,7 +112,10 @@ def _hdf5(path: Path) -> Iterator[tuple[list[Stored], list[tuple[str, str]]]]:
                     read = lambda: _entries(item, dtype)  # noqa: E731
                     found.append(Stored(name, item.shape, dtype, read))
 
-        file.visititems(visit)
+        try:
+            file.visititems(visit)
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"audit: {path} is no whole HDF5 file: {error}") from error
         yield found, []
 
 

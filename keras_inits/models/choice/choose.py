@@ -9,6 +9,7 @@ from typing import Any, Literal
 import keras
 
 from keras_inits import checks
+from keras_inits.host import unchanged_python_random
 from keras_inits.models.choice.preset import Preset
 from keras_inits.models.choice.presets import preset
 from keras_inits.models.choice.rules import Rule, as_pattern, first_matches, parse_rules
@@ -46,6 +47,7 @@ class Action:
     problem: str = ""
 
 
+@unchanged_python_random()  # the seeds come from the stream
 def choose(
     found: Walk,
     rules: Any,

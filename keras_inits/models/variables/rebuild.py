@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import random
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.host import is_keras
+from keras_inits.host import is_keras, unchanged_python_random
 from keras_inits.host.hooks import weights_made_by
 
 _STAYS = "computed by its layer while it was built; left as it was"
@@ -78,7 +76,7 @@ def _rebuilt(layer: keras.Layer) -> tuple[keras.Layer | None, list[Made], Except
 
     Where the build assigned to a variable, its record says so; of another one the copy is symbolic.
     """
-    with _unchanged_python_random():
+    with unchanged_python_random():
         copied, made, error = _rebuild(layer, _symbolic)
         if error is None:
             return copied, made, None
@@ -161,13 +159,3 @@ def _filled(initializer: str) -> Callable[..., Any]:
         return original(layer, **known, initializer=initializer)
 
     return stand_in
-
-
-@contextmanager
-def _unchanged_python_random() -> Iterator[None]:
-    # Keras takes default seeds from Python's generator; looking at a model must not move it.
-    state = random.getstate()
-    try:
-        yield
-    finally:
-        random.setstate(state)
