@@ -137,7 +137,7 @@ class Scheme(keras.initializers.Initializer):
         # A stream refuses what the dtype cannot hold; the others are looked at.
         checked = law is not None and law.checked
         if apart and checked and type(self).values is Scheme.values:
-            stream = stream.on_device() if on_device and stream is not None else stream
+            stream = stream.on_device(shape) if on_device and stream is not None else stream
             return lambda index: law.draw(stream, shape, dtype, index)  # type: ignore[union-attr, arg-type]
         wide = dtype if apart and self.alike else draw_dtype(dtype)
         support = law.support if law is not None and law.continuous else None

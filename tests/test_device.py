@@ -78,9 +78,9 @@ def test_without_a_gpu_the_host_draws() -> None:
     if gpu.allocate((2, 2), "float32") is not None:
         pytest.skip("this machine has a GPU")
     stream = keras_inits.DefaultStream(7, ["kernel"])
-    drawn = stream.on_device().normal((1500, 1500))
+    drawn = stream.on_device((1500, 1500)).normal((1500, 1500))
     np.testing.assert_array_equal(drawn, stream.normal((1500, 1500)))
-    assert stream.on_device() == stream
+    assert stream.on_device((1500, 1500)) == stream
 
 
 @pytest.mark.gpu

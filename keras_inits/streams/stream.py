@@ -173,8 +173,8 @@ class Stream:
             q *= q.dtype.type(gain)
         return q.reshape(shape)
 
-    def on_device(self) -> Stream:
-        """The same numbers, whole tensors perhaps as the backend's, drawn on its device."""
+    def on_device(self, shape: tuple[int, ...]) -> Stream:
+        """The same numbers, whole tensors of this shape perhaps as the backend's, drawn on its device."""
         return self
 
     def child(self, *keys: str | int) -> Stream:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -42,9 +43,11 @@ class DefaultStream(Stream):
         )
         self._on_device = False
 
-    def on_device(self) -> DefaultStream:
-        """The stream of the same numbers that gives whole tensors, where the backend has its own on an
-        NVIDIA GPU, as tensors of the backend, drawn there."""
+    def on_device(self, shape: tuple[int, ...]) -> DefaultStream:
+        """The stream of the same numbers that gives whole tensors of this shape, where the backend has
+        its own on an NVIDIA GPU and they are large, as tensors of the backend, drawn there."""
+        if math.prod(shape) < device.LEAST:
+            return self
         stream = object.__new__(type(self))
         stream.__dict__ = {**vars(self), "_on_device": True}
         return stream
