@@ -50,7 +50,7 @@ def legacy_scope(era: str) -> Iterator[None]:
     bare names are the classes of `keras_inits.keras1`.
 
     Scopes nest, the inner era replaces the outer; custom objects of a `custom_object_scope` around
-    stay known. Each thread has its own. For whole files see `legacy_load_model`, which also mends
+    stay known. Each thread has its own. For whole files see `legacy_load_model`, which also repairs
     what changed besides initializers.
 
     >>> with legacy_scope("keras1"):

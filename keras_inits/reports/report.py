@@ -27,7 +27,7 @@ class Problem:
         path: Where.
         reason: What, in one line, with the figure where there is one.
         why: Why it matters, in one sentence.
-        code: Lines of Python that mend it, to be pasted.
+        code: Lines of Python that fix it, to be pasted.
     """
 
     path: str
@@ -189,7 +189,7 @@ class Report:
     def save_html(self, path: str | os.PathLike[str]) -> None:
         """Write the report as one page that needs no network.
 
-        Problems with the code that mends them, the figure, and a table that sorts and filters; a
+        Problems with the code that fixes them, the figure, and a table that sorts and filters; a
         click on a row shows its figure, where there is one. Without JavaScript it is a plain page.
 
         Args:
