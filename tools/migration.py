@@ -33,7 +33,7 @@ FILES = """\
 changed its meaning: the first layer's `batch_input_shape`, `hard_sigmoid` (slope 0.2; Keras 3 has 1/6), a GRU's `reset_after`
 (absent: False), the calls of nested models, kernels that Theano convolved with. The model comes back uncompiled.
 
-[Files](files.md) lists what loads, by era and layer. Its error names what it cannot convert:
+[Files](files.md) lists what loads, by era and layer. The loader names in its error what it cannot convert:
 
 * a custom class: pass it in `custom_objects`;
 * a layer that Keras 3 does not have: `LocallyConnected1D`, `LocallyConnected2D`, functions of TensorFlow that `keras.ops` has not;
