@@ -73,7 +73,7 @@ def test_the_archives_hold_what_they_must(packed: tuple[Path, Path]) -> None:
     assert len(kernels) == (shutil.which("cc") is not None)
     assert stated["License-Expression"] == "Apache-2.0"
     assert any(n.endswith("licenses/LICENSE") for n in names)
-    assert wheel.stat().st_size < 500 * 1024
+    assert wheel.stat().st_size < 600 * 1024  # four fifths are the Python sources
 
 
 @pytest.mark.large
