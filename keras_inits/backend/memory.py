@@ -27,9 +27,8 @@ def snapshot(variable: Any) -> Any:
 
 def assignable(array: np.ndarray) -> Any:
     """The array as a variable takes it fastest; its memory is copied then, and stays the caller's."""
-    if name() != "torch" or array.dtype not in _FLOATS or not array.flags.writeable:
-        return array
-    return to_tensor(array)
+    is_taken = name() == "torch" and array.dtype in _FLOATS and array.flags.writeable
+    return _of_torch(array) if is_taken else array
 
 
 def is_deleted(value: Any) -> bool:
@@ -66,19 +65,26 @@ def to_tensor(array: np.ndarray) -> Any:
 
         # asarray copies, which takes less time for a small array than device_put's preparations.
         return (jax.numpy.asarray if array.nbytes < 2**18 else jax.device_put)(array)
-    # Neither backend takes NumPy's bfloat16: its bits go there as integers.
-    if array.dtype in _FLOATS:
-        narrow = array.dtype == _BFLOAT16
-        bits = array.view(np.int16) if narrow else array
-        if backend == "torch":
-            import torch
+    if array.dtype not in _FLOATS:
+        return keras.ops.convert_to_tensor(
+            array, dtype=keras.backend.standardize_dtype(array.dtype)
+        )
+    if backend == "torch":
+        return keras.ops.convert_to_tensor(_of_torch(array))
+    if address(array) % ALIGNMENT == 0:
+        import tensorflow as tf
 
-            tensor = torch.from_numpy(bits)
-            return keras.ops.convert_to_tensor(tensor.view(torch.bfloat16) if narrow else tensor)
-        if backend == "tensorflow" and address(array) % ALIGNMENT == 0:
-            import tensorflow as tf
-
-            if tf.executing_eagerly() and not tf.config.list_logical_devices("GPU"):
-                tensor = tf.experimental.dlpack.from_dlpack(bits.__dlpack__())
-                return tf.bitcast(tensor, tf.bfloat16) if narrow else tensor
+        if tf.executing_eagerly() and not tf.config.list_logical_devices("GPU"):
+            narrow = array.dtype == _BFLOAT16
+            bits = array.view(np.int16) if narrow else array
+            tensor = tf.experimental.dlpack.from_dlpack(bits.__dlpack__())
+            return tf.bitcast(tensor, tf.bfloat16) if narrow else tensor
     return keras.ops.convert_to_tensor(array, dtype=keras.backend.standardize_dtype(array.dtype))
+
+
+def _of_torch(array: np.ndarray) -> Any:
+    import torch
+
+    if array.dtype == _BFLOAT16:  # neither it nor TensorFlow takes NumPy's: its bits go as integers
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
