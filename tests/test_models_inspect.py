@@ -461,6 +461,20 @@ def test_healthy_deep_networks_have_no_problem(depth, init, activation, seed):
     assert not inspect(model, X).problems
 
 
+def test_a_thin_branch_or_an_even_gate_is_no_collapse():
+    inputs = stream = keras.Input((32,))
+    for _ in range(4):
+        stream = L.Add()([stream, L.Dense(32)(stream)])
+    inner = L.Dense(16, activation="relu")(stream)
+    even = L.Dense(32, activation="sigmoid", kernel_initializer=k.Normal(1e-3, seed=0))(inner)
+    model = keras.Model(inputs, L.Dense(2)(L.Dense(32)(L.Multiply()([stream, even]))))
+    model.layers[5].kernel.assign(OUTER / 8)
+    report = inspect(model, X)
+    assert min(row.rank for row in report.rows if row.width == 32) < 1.01
+    assert not report.problems
+    assert [p.path for p in inspect(assigned(OUTER), X).problems if "direction" in p.reason]
+
+
 def test_code_of_a_problem_mends_it():
     model, x = seeded("glorot_uniform", depth=30), X
     (problem, *_) = [p for p in inspect(model, x).problems if "signal" in p.reason]

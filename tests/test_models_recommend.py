@@ -12,6 +12,7 @@ from keras import layers as L
 
 import keras_inits as k
 from keras_inits import inspect, recommend
+from keras_inits.models.recommend import CLOSE
 
 X = np.random.default_rng(0).normal(size=(32, 16)).astype("float32")
 
@@ -42,6 +43,27 @@ def test_a_deep_network_gets_the_gain_of_its_activation_or_lsuv(activation):
         assert row.score == pytest.approx(by_hand)
     json.dumps(report.to_dict(), allow_nan=False)
     assert report.summary().splitlines()[1].strip() == report.code
+
+
+@pytest.mark.parametrize(("depth", "first"), [(3, "own"), (12, "lsuv")])
+def test_the_own_start_is_left_where_another_is_clearly_better(depth, first):
+    report = recommend(deep("relu" if depth > 3 else "tanh", depth), X, seed=1)
+    own = next(row for row in report.rows if row.path == "own")
+    best = min(row.score for row in report.rows)
+    assert (own.score <= best + CLOSE) == (first == "own")
+    assert (report.best is own) == (first == "own")
+    words = "better by more than 0.25" if first == "own" else "the layers' own has a score of"
+    assert words in report.summary()
+    others = [row.score for row in report.rows if row is not own]
+    assert others == sorted(others)
+
+
+def test_starts_of_other_weights_have_rows_of_their_own():
+    model = keras.Sequential([keras.Input((7, 16)), L.LSTM(4), L.Dense(2)])
+    report = recommend(model, np.ones((4, 7, 16)) * X[:4, None], seed=1)
+    assert report.best.forward is None  # too few layers for a growth
+    assert {"own", "keras", "torch", "flax", "lsuv"} <= {row.path for row in report.rows}
+    assert report.best.path == "own"
 
 
 def test_the_code_draws_what_was_tried():

@@ -31,7 +31,7 @@ TINY: dict[str, dict[str, Any]] = {
     "FalconBackbone": {**_BASE, "num_attention_heads": 2},
     "FNetBackbone": {**_BASE, **_LENGTH},
     "GPT2Backbone": {**_HEADS, **_LENGTH},
-    "GPTNeoXBackbone": {**_HEADS, **_LENGTH},
+    "GPTNeoXBackbone": {**_HEADS, **_LENGTH, "hidden_dim": 16},
     "GemmaBackbone": {**_GROUPED, "head_dim": 4},
     "Gemma3Backbone": {**_GROUPED, "head_dim": 4, "image_size": 16, "vision_encoder": None},
     "LlamaBackbone": _GROUPED,

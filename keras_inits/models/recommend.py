@@ -16,6 +16,7 @@ from keras_inits.models.flow.places import places
 from keras_inits.models.initialize import initialize
 from keras_inits.models.inspect import SignalReport, inspect
 from keras_inits.models.lsuv import lsuv
+from keras_inits.models.memory.digest import digest
 from keras_inits.models.signal.activations import scheme_for
 from keras_inits.models.variables.walk import walk
 from keras_inits.reports.progress import progress as steps_of
@@ -23,6 +24,7 @@ from keras_inits.reports.report import Problem, Report
 from keras_inits.streams.seeds import check_seed
 
 ORTHOGONAL = "keras_inits>orthogonal"
+CLOSE = 0.25  # of the score: less is no reason to leave the layers' own start
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,10 @@ class Start:
 
 
 class Recommendation(Report):
-    """The starts that were tried, the best first; `code` draws the best one."""
+    """The starts that were tried, the best first; `code` draws the best one.
+
+    The layers' own start is the first where no other has a score that is better by more than 0.25.
+    """
 
     title: ClassVar[str] = "recommend"
     columns: ClassVar = {
@@ -76,7 +81,11 @@ class Recommendation(Report):
             if chi is not None
         ]
         figures.append(f"{best.faults or 'no'} problem{'' if best.faults == 1 else 's'}")
-        return f"recommend: {best.path} ({', '.join(figures)})\n    {best.code}"
+        own = next((row for row in self.rows if row.path == "own"), best)
+        why = f"the layers' own has a score of {own.score:.3g}, this one {best.score:.3g}"
+        if best is own:
+            why = f"no other start has a score that is better by more than {CLOSE:g}"
+        return f"recommend: {best.path} ({', '.join(figures)}): {why}\n    {best.code}"
 
 
 def recommend(
@@ -114,29 +123,29 @@ def recommend(
     slots = walk(model, "recommend").slots
     x = batch_of("recommend", model, x)
     variables = list({id(v): v for v in (*model.variables, *(s.variable for s in slots))}.values())
-    rows, problems = [], []
+    rows: dict[str, Start] = {}  # by the weights, which are the same where a preset has no rule
+    problems = []
     starts = _starts(model, x, seed)
     with steps_of("recommend", len(starts), progress) as advance:
         for name, code, draw in starts:
             try:
                 with saved(variables, set()):
                     draw()
-                    report = inspect(model, x, y, loss=loss, seed=seed, progress=False)
-                rows.append(_row(name, code, report))
+                    if (weights := digest(model)) not in rows:
+                        report = inspect(model, x, y, loss=loss, seed=seed, progress=False)
+                        rows[weights] = _row(name, code, report)
             except ValueError as error:
                 if name == "own":
                     raise
                 problems.append(Problem(name, f"was not tried: {error}"))
             advance(name)
-    return Recommendation(sorted(_different(rows), key=lambda row: row.score), problems)
+    return Recommendation(_ranked(list(rows.values())), problems)
 
 
-def _different(rows: list[Start]) -> list[Start]:
-    """One row for starts that draw the same, as a preset does that has no rule for these layers."""
-    found: dict[tuple[Any, ...], Start] = {}
-    for row in rows:
-        found.setdefault((row.score, row.forward, row.backward, row.dead), row)
-    return list(found.values())
+def _ranked(rows: list[Start]) -> list[Start]:
+    """The best first, the layers' own before those that are hardly better."""
+    best = min(row.score for row in rows)
+    return sorted(rows, key=lambda row: (row.path != "own" or row.score > best + CLOSE, row.score))
 
 
 def _starts(model: Any, x: Any, seed: int) -> list[tuple[str, str, Callable[[], object]]]:

@@ -42,14 +42,13 @@ class Expected:
         return self.action.kind == "keep" and self.action.named
 
     @property
-    def text(self) -> str:
-        """As the report's table shows it."""
+    def words(self) -> tuple[str, str]:
+        """(scheme, law) as the report names them, empty where there is none."""
         if self.action.kind != "draw" or self.reason:
-            return ""
-        name = label(self.action.initializer)
+            return "", ""
         scheme, slot = self.action.scheme, self.action.slot
         law = law_text(scheme, law_of(scheme, slot.shape, self.action.geometry))
-        return f"{name}: {law}" if law else name
+        return label(self.action.initializer), law
 
 
 def expected_of(found: Walk, rules: Any, x: Any) -> tuple[list[Action], list[Problem]]:

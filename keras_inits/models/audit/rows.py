@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from keras_inits.models.audit.together import Seen
+from keras_inits.models.weights.adapt import scheme_and_law
 from keras_inits.reports.report import Panel, Report
 
 #: How likely it is that anything at all is found by the tests of a model that is as expected.
@@ -14,7 +15,7 @@ LEVEL = 0.001
 
 @dataclass(frozen=True)
 class Audited:
-    """One variable: what it should be, what it is, and the kinds of faults that it has.
+    """One variable: the scheme and the law that it should be drawn by, what it is, and its kinds of faults.
 
     `zeros` and `repeated` are shares, the latter of a sample of 32768 entries. `p_value` is that of the
     most telling test times their number, None where no law is known; `findings` are kinds of faults.
@@ -23,7 +24,8 @@ class Audited:
     path: str
     shape: tuple[int, ...]
     dtype: str
-    expected: str
+    scheme: str
+    law: str
     source: str
     expected_mean: float | None
     mean: float
@@ -36,6 +38,11 @@ class Audited:
     not_finite: int
     p_value: float | None
     findings: tuple[str, ...]
+
+    @property
+    def expected(self) -> str:
+        """Scheme and law, as the table shows them."""
+        return scheme_and_law(self.scheme, self.law)
 
     @property
     def found(self) -> str:
@@ -75,11 +82,13 @@ class Audit(Report):
 def row_of(one: Seen, p: float | None, findings: list[str]) -> Audited:
     """The row of one tensor."""
     slot, found, law = one.want.action.slot, one.found, one.want.law
+    scheme, law_text = one.want.words
     return Audited(
         path=slot.path,
         shape=slot.shape,
         dtype=slot.dtype,
-        expected=one.want.text,
+        scheme=scheme,
+        law=law_text,
         source=one.want.action.source,
         expected_mean=None if law is None else law.mean,
         mean=found.mean,

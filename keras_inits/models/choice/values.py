@@ -15,7 +15,16 @@ from keras_inits.backend import spread
 from keras_inits.base import Scheme
 from keras_inits.models.choice.choose import COMPUTED, Action
 from keras_inits.models.variables.walk import Slot
-from keras_inits.models.weights.adapt import draw, filler, label, law_of, law_text, sliver
+from keras_inits.models.weights.adapt import (
+    LONG,
+    draw,
+    filler,
+    label,
+    law_of,
+    law_text,
+    scheme_and_law,
+    sliver,
+)
 from keras_inits.schemes.variance_scaling import VarianceScaling
 from keras_inits.streams import Stream
 from keras_inits.streams.default.tiles import compiled, in_parallel
@@ -23,7 +32,6 @@ from keras_inits.streams.narrow import numpy_dtype
 from keras_inits.streams.seeds import as_stream
 
 CHUNK = 2**17
-LONG = 48  # the characters of a cell that leave room for a path
 _in_c = getattr(compiled, "moments", None)
 
 
@@ -52,11 +60,7 @@ class Drawn:
         is_kept = self.scheme == "kept" and "kept" in self.source
         if self.source == COMPUTED or (is_kept and len(self.source) <= LONG):
             return self.source
-        if not self.law:
-            return self.scheme
-        long = len(self.scheme) > LONG
-        scheme = f"{self.scheme.partition('(')[0]}(...)" if long else self.scheme
-        return f"{scheme}: {self.law}"
+        return scheme_and_law(self.scheme, self.law)
 
 
 def new_value(action: Action, stream: Stream, seeded: bool) -> tuple[np.ndarray | None, str]:

@@ -11,7 +11,7 @@ import keras
 
 from keras_inits.models.signal.activations import name_of, scheme_for
 from keras_inits.models.signal.growth import Growth, growth
-from keras_inits.models.signal.rows import Seen
+from keras_inits.models.signal.rows import Seen, along_depth
 from keras_inits.reports.report import Problem
 
 FORWARD, BACKWARD, STREAM = 1e3, 1e6, 30.0  # factors of second moments over the whole depth
@@ -71,7 +71,7 @@ def _lost(calls: Sequence[Seen]) -> Iterator[Problem]:
 def _along_depth(
     calls: Sequence[Seen], found: Growth | None, most: float, what: str
 ) -> Iterator[Problem]:
-    kernels = [call for call in calls if call.kernel]
+    kernels = along_depth(calls)
     # By chance alone the logarithm wanders by some 5 over the width a layer, in variance (Hanin &
     # Rolnick 2018, theorem 5: the sum of the reciprocal widths).
     chance = math.sqrt(sum(5.0 / call.statistics.width for call in kernels))
@@ -175,21 +175,29 @@ def _saturated(calls: Sequence[Seen]) -> Iterator[Problem]:
 
 
 def _collapsed(calls: Sequence[Seen]) -> Iterator[Problem]:
-    """At once, or bit by bit until the samples are alike: a deep ReLU network loses some rank anyhow."""
+    """At once, or bit by bit until the samples are alike: a deep ReLU network loses some rank anyhow.
+
+    To the end of the model: a branch or a gate may give little where its sum or product has more.
+    """
     lookup = keras.layers.Embedding  # its rank is that of the few rows that are looked up
     kernels = [c for c in calls if c.kernel and not isinstance(c.place.layer, lookup)]
     for before, call in itertools.pairwise(kernels[:-1]):  # a classifier's last may be narrow
-        figures = call.statistics
-        if figures.width < 8 or call.shape[0] < 8 or figures.rank is None:
+        past, now = before.statistics, call.statistics
+        if now.width < 8 or call.shape[0] < 8 or now.rank is None:
             continue
-        if figures.rank < RANK and (before.statistics.rank or 0.0) >= 2 * RANK:
-            text = f"its {figures.width} units vary in one direction alone: rank {figures.rank:.2f}"
-        elif figures.spread < SPREAD <= before.statistics.spread:
-            text = f"gives nearly the same for all samples: {figures.spread:.1g} of the second moment differs"
+        thin = now.rank < RANK and (past.rank or 0.0) >= 2 * RANK
+        alike = now.spread < SPREAD <= past.spread
+        if not thin and not alike:
+            continue
+        after = [later.statistics for later in calls[calls.index(call) + 1 :]]
+        if thin and all((later.rank or 0.0) < 2 * RANK for later in after):
+            text = f"its {now.width} units vary in one direction alone: rank {now.rank:.2f}"
+        elif alike and all(later.spread < SPREAD for later in after):
+            text = f"gives nearly the same for all samples: {now.spread:.1g} of the second moment differs"
         else:
             continue
         code = 'keras_inits.initialize(model, {"kernel$": "keras_inits>orthogonal"}, seed=0)'
-        yield Problem(call.path, text, "Later layers cannot tell samples apart any more.", code)
+        yield Problem(call.path, text, "Later layers can hardly tell samples apart any more.", code)
         return
 
 

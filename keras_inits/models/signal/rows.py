@@ -85,7 +85,19 @@ def look(place: Place, output: Any) -> tuple[tuple[int, ...], Statistics, float 
     axis = 1 if channels_first and len(output.shape) > 2 else -1
     limits = bounds(place.layer)
     saturated = None if limits is None else share_saturated(output, *limits)
-    return tuple(output.shape), statistics(output, axis), saturated
+    shape = tuple(output.shape)
+    if (axes := _unit_axes(place.layer)) > 1:
+        output = keras.ops.reshape(output, (*shape[:-axes], math.prod(shape[-axes:])))
+    return shape, statistics(output, axis), saturated
+
+
+def _unit_axes(layer: Any) -> int:
+    """How many last axes number the units: heads and their channels in attention."""
+    if not isinstance(layer, keras.layers.EinsumDense):
+        return 1
+    taken, _, given = layer.equation.replace(" ", "").partition("->")
+    new = [letter not in taken.partition(",")[0] for letter in given]
+    return next((i for i, is_new in enumerate(reversed(new)) if not is_new), len(new))
 
 
 def seen(recorded: Recorded, kernels: set[int]) -> list[Seen]:
@@ -143,11 +155,17 @@ def rows(calls: Sequence[Seen]) -> list[SignalRow]:
     ]
 
 
-def growths(calls: Sequence[Seen]) -> tuple[Growth | None, Growth | None]:
-    """Of the signal and of the gradient."""
+def along_depth(calls: Sequence[Seen]) -> list[Seen]:
+    """The weighted layers, without a last one that squashes the output, which tells nothing of depth."""
     weighted = [call for call in calls if call.kernel]
     if weighted and name_of(weighted[-1].place.layer) in ("softmax", "sigmoid"):
-        weighted.pop()  # what squashes the output tells nothing of depth
+        weighted.pop()
+    return weighted
+
+
+def growths(calls: Sequence[Seen]) -> tuple[Growth | None, Growth | None]:
+    """Of the signal and of the gradient."""
+    weighted = along_depth(calls)
     forward = growth("signal", [call.statistics.second_moment for call in weighted])
     backward = growth("gradient", [call.gradient_norm2 for call in reversed(weighted)])
     return forward, backward

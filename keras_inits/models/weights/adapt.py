@@ -29,6 +29,8 @@ from keras_inits.schemes.variance_scaling import VarianceScaling
 from keras_inits.streams import Stream
 from keras_inits.streams.block import Index
 
+LONG = 48  # the characters of a cell that leave room for a path
+
 _KERAS = keras.initializers
 _SAME_LAW: dict[type, Callable[[Any], Scheme]] = {
     _KERAS.Zeros: lambda k: Zero(),
@@ -204,3 +206,10 @@ def law_text(initializer: Any, law: Law | None) -> str:
         cut = initializer.distribution == "truncated_normal"
         return f"N(0, {variance})" + " cut at 2 sigma" * cut
     return "" if law is None else str(law)
+
+
+def scheme_and_law(scheme: str, law: str) -> str:
+    """Both in one cell of a table, without a long call's arguments: they would crowd out a column."""
+    if len(scheme) > LONG and "(" in scheme:
+        scheme = f"{scheme.partition('(')[0]}(...)"
+    return f"{scheme}: {law}" if law else scheme
