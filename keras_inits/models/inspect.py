@@ -10,7 +10,7 @@ import keras
 from keras_inits import backend, checks
 from keras_inits.models.flow.batch import batch_of, failure
 from keras_inits.models.flow.culprit import culprit
-from keras_inits.models.flow.guards import saved
+from keras_inits.models.flow.guards import saved, states
 from keras_inits.models.flow.record import Recorded, record
 from keras_inits.models.signal import figures
 from keras_inits.models.signal.flow_faults import flow_faults
@@ -29,7 +29,7 @@ from keras_inits.models.signal.target_faults import target_faults
 from keras_inits.models.signal.weight_faults import is_kernel, weight_faults
 from keras_inits.models.variables.walk import Slot, walk
 from keras_inits.reports.plain import plain
-from keras_inits.reports.report import Problem, Report
+from keras_inits.reports.report import Problem, Report, count
 from keras_inits.streams.seeds import as_stream, check_seed
 
 
@@ -103,9 +103,7 @@ class SignalReport(Report):
         """One line: how many layers, what becomes of the signal and the gradient, how many problems."""
         parts = [f"{len(self.rows)} layers"]
         parts += [str(g) for g in (self.forward, self.backward) if g is not None]
-        count = len(self.problems)
-        parts.append(f"{count} problem{'' if count == 1 else 's'}" if count else "no problems")
-        return "; ".join(parts)
+        return "; ".join([*parts, count(len(self.problems), "problem")])
 
     def assert_healthy(
         self,
@@ -183,7 +181,21 @@ def inspect(
         >>> report.rows[0].path, report.rows[0].width
         ('dense', 4)
     """
-    owner = "inspect"
+    return examine("inspect", model, x, y, loss, seed, training, progress)
+
+
+def examine(
+    owner: str,
+    model: Any,
+    x: Any,
+    y: Any = None,
+    loss: Any = None,
+    seed: Any = None,
+    training: bool = True,
+    progress: bool = False,
+    weights: bool = True,
+) -> SignalReport:
+    """What `inspect` does, in the name of its owner; without the gradients at `weights` it is faster."""
     training = checks.boolean(owner, "training", training)
     progress = checks.boolean(owner, "progress", progress)
     check_seed(owner, seed)
@@ -201,18 +213,21 @@ def inspect(
         return scalar(x, outputs[-1])
 
     start = None if stream is None else int(stream.child("torch").integers((), 2**31 - 1))
-    with saved(_states(model, slots), set()), backend.unchanged_generator(start):
-        recorded = _recorded(owner, model, x, run, progress)
+    with (
+        saved(states(model, [slot.variable for slot in slots]), set()),
+        backend.unchanged_generator(start),
+    ):
+        variables = list(model.trainable_variables) if weights else []
+        recorded = _recorded(owner, model, x, run, variables, progress)
     calls = seen(recorded, {id(slot.layer) for slot in slots if is_kernel(slot)})
     forward, backward = growths(calls)
-    problems = [(place.path, f"{reason}; not looked at") for place, reason in recorded.missed]
     return SignalReport(
         rows(calls),
         [
             *flow_faults(calls, forward, backward),
             *weight_faults(slots),
             *target_faults(calls, y, outputs[0]),
-            *(Problem(*problem) for problem in problems),
+            *(Problem(at.path, f"{reason}; not looked at") for at, reason in recorded.missed),
         ],
         weight_rows(recorded, {id(slot.variable): slot for slot in slots}),
         forward,
@@ -222,22 +237,17 @@ def inspect(
     )
 
 
-def _recorded(owner: str, model: Any, x: Any, run: Any, progress: bool) -> Recorded:
+def _recorded(
+    owner: str, model: Any, x: Any, run: Any, variables: list[Any], progress: bool
+) -> Recorded:
     try:
-        return record(model, run, look, list(model.trainable_variables), owner if progress else "")
+        return record(model, run, look, variables, owner if progress else "")
     except Exception as error:
         if str(error).startswith(f"{owner}: "):
             raise
-        where, runs = culprit(model, run, list(model.trainable_variables))
+        where, runs = culprit(model, run, variables)
         what = "cannot be differentiated" if runs else "fails"
         raise failure(owner, model, x, error, what, where) from error
-
-
-def _states(model: Any, slots: list[Slot]) -> list[Any]:
-    """What a run in training mode may change: all but the trainable weights."""
-    found = [*model.variables, *(slot.variable for slot in slots)]
-    found += getattr(model, "metrics_variables", [])
-    return list({id(v): v for v in found if not v.trainable}.values())
 
 
 def _starts(slots: list[Slot], stream: Any) -> list[tuple[Any, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from keras_inits import checks
-from keras_inits.models.inspect import SignalReport, inspect
+from keras_inits.models.inspect import SignalReport, examine
 
 
 class SignalMonitor(keras.callbacks.Callback):
@@ -77,7 +77,8 @@ class SignalMonitor(keras.callbacks.Callback):
         step, self.step = self.step, self.step + 1
         if step >= self.steps or step % self.every:
             return
-        figures = _figures(inspect(self.model, self.x, self.y, progress=False))
+        report = examine("SignalMonitor", self.model, self.x, self.y, weights=False)
+        figures = _figures(report)
         self.samples.append((step, figures))
         if logs is not None:
             logs.update(figures)

@@ -20,7 +20,7 @@ from keras_inits.models.memory.digest import digest
 from keras_inits.models.signal.activations import scheme_for
 from keras_inits.models.variables.walk import walk
 from keras_inits.reports.progress import progress as steps_of
-from keras_inits.reports.report import Problem, Report
+from keras_inits.reports.report import Problem, Report, count
 from keras_inits.streams.seeds import check_seed
 
 ORTHOGONAL = "keras_inits>orthogonal"
@@ -80,7 +80,7 @@ class Recommendation(Report):
             for what, chi in (("signal", best.forward), ("gradient", best.backward))
             if chi is not None
         ]
-        figures.append(f"{best.faults or 'no'} problem{'' if best.faults == 1 else 's'}")
+        figures.append(count(best.faults, "problem"))
         own = next((row for row in self.rows if row.path == "own"), best)
         why = f"the layers' own has a score of {own.score:.3g}, this one {best.score:.3g}"
         if best is own:

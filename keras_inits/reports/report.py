@@ -159,7 +159,9 @@ class Report:
 
     def summary(self) -> str:
         """What the report says, in one line."""
-        return f"{self.title}: {_count(len(self.rows), 'row')}, {_count(len(self.problems), 'problem')}"
+        return (
+            f"{self.title}: {count(len(self.rows), 'row')}, {count(len(self.problems), 'problem')}"
+        )
 
     def show(self, all: bool = False) -> None:
         """Print the report, with `all` of its rows or a screen of them."""
@@ -243,5 +245,6 @@ class Report:
         return "\n".join(lines)
 
 
-def _count(count: int, noun: str) -> str:
-    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
+def count(number: int, noun: str) -> str:
+    """As "no problems", "1 problem", "2 problems"."""
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

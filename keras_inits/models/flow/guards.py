@@ -49,6 +49,12 @@ def saved(variables: Iterable[Any], touched: set[int]) -> Iterator[dict[int, tup
             values.clear()  # who was given the dict may live in a cycle of references
 
 
+def states(model: Any, variables: Iterable[Any]) -> list[Any]:
+    """What a run in training mode may change: all but the trainable weights."""
+    found = [*model.variables, *variables, *getattr(model, "metrics_variables", [])]
+    return list({id(v): v for v in found if not v.trainable}.values())
+
+
 def _put_back(values: Iterable[tuple[Any, Any]]) -> None:
     for variable, value in values:
         # What another thread trains meanwhile is deleted on JAX, and cannot be put back.

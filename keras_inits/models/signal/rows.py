@@ -17,9 +17,8 @@ from keras_inits.models.signal.activations import bounds, name_of
 from keras_inits.models.signal.growth import Growth, growth
 from keras_inits.models.signal.statistics import (
     Statistics,
-    root_mean_square,
+    deviation_and_size,
     share_saturated,
-    standard_deviation,
     statistics,
 )
 from keras_inits.models.variables.walk import Slot
@@ -114,8 +113,8 @@ def seen(recorded: Recorded, kernels: set[int]) -> list[Seen]:
         shape, figures, saturated = call.seen
         std = norm2 = None
         if call.gradient is not None:
-            std = standard_deviation(call.gradient)
-            norm2 = root_mean_square(call.gradient) ** 2 * math.prod(shape)
+            std, size = deviation_and_size(call.gradient)
+            norm2 = size**2 * math.prod(shape)
         found.append(Seen(call.place, key in kernels, shape, figures, saturated, std, norm2, path))
     return found
 
@@ -175,14 +174,14 @@ def weight_rows(recorded: Recorded, slots: dict[int, Slot]) -> list[WeightRow]:
     """A row for each trainable variable, in the model's order."""
     found = []
     for variable, gradient in recorded.weights:
-        size, norm = standard_deviation(variable.value), root_mean_square(variable.value)
-        at = None if gradient is None else standard_deviation(gradient)
-        ratio = None
-        if gradient is not None and norm > 0:
-            ratio = root_mean_square(gradient) / norm
+        std, size = deviation_and_size(variable.value)
+        at = ratio = None
+        if gradient is not None:
+            at, step = deviation_and_size(gradient)
+            ratio = step / size if size > 0 else None
         slot = slots.get(id(variable))
         path = variable.path if slot is None else slot.path
-        found.append(WeightRow(path, tuple(variable.shape), size, _finite(at), _finite(ratio)))
+        found.append(WeightRow(path, tuple(variable.shape), std, _finite(at), _finite(ratio)))
     return found
 
 

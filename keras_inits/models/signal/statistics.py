@@ -89,17 +89,20 @@ def share_saturated(output: Any, low: float, high: float) -> float:
     return float(((array <= low + margin) | (array >= high - margin)).mean())
 
 
-def root_mean_square(tensor: Any) -> float:
-    """In float64, so that no square is lost."""
-    array = keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
-    return float(np.sqrt(np.square(array, dtype=np.float64).mean())) if array.size else 0.0
+def deviation_and_size(tensor: Any) -> tuple[float, float]:
+    """(standard deviation, root mean square) over all entries; NaN where one is not finite.
 
-
-def standard_deviation(tensor: Any) -> float:
-    """Over all entries, in float64; NaN where one is not finite."""
+    In float64, so that no square is lost.
+    """
     array = keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
+    if not array.size:
+        return 0.0, 0.0
+    wide = array.reshape(-1).astype(np.float64)
+    mean = float(wide.mean())
     with np.errstate(invalid="ignore"):
-        return float(array.std(dtype=np.float64)) if array.size else 0.0
+        wide -= mean
+    deviation = math.sqrt(float(wide @ wide) / wide.size)
+    return deviation, math.hypot(deviation, mean)
 
 
 def _by_unit(array: np.ndarray, axis: int) -> np.ndarray:
