@@ -98,8 +98,8 @@ def deviation_and_size(tensor: Any) -> tuple[float, float]:
     if not array.size:
         return 0.0, 0.0
     wide = array.reshape(-1).astype(np.float64)
-    mean = float(wide.mean())
     with np.errstate(invalid="ignore"):
+        mean = float(wide.mean())
         wide -= mean
     deviation = math.sqrt(float(wide @ wide) / wide.size)
     return deviation, math.hypot(deviation, mean)
