@@ -70,6 +70,7 @@ class Scheme(keras.initializers.Initializer):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        checks.name_constructor(cls)
         if "values" in vars(cls):  # a structured scheme, unless it says otherwise
             cls.alike = vars(cls).get("alike", False)
             cls.elementwise = vars(cls).get("elementwise", cls.alike)

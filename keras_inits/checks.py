@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Iterable, Sequence
+from functools import update_wrapper
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -176,3 +178,17 @@ def exact(owner: str, name: str, value: float, dtype: str) -> str:
     if not holds:
         raise value_error(owner, name, f"exact in {dtype}", value)
     return dtype
+
+
+def name_constructor(cls: Any) -> None:
+    """Let a constructor that a class inherits have the class's name, which Python's errors tell."""
+    found = cls.__init__
+    if "__init__" in vars(cls) or not isinstance(found, FunctionType):
+        return
+    code, names, defaults = found.__code__, found.__globals__, found.__defaults__
+    own: Any = update_wrapper(
+        FunctionType(code, names, "__init__", defaults, found.__closure__), found
+    )
+    own.__kwdefaults__ = found.__kwdefaults__
+    own.__qualname__ = f"{cls.__qualname__}.__init__"
+    cls.__init__ = own

@@ -115,6 +115,18 @@ def test_types(make: Any, message: str) -> None:
         make()
 
 
+@pytest.mark.parametrize("case", ONE_EACH, ids=lambda case: case.id)
+def test_an_argument_that_is_none_is_told_by_the_class(case: Case) -> None:
+    with pytest.raises(TypeError, match=case.cls.__name__):
+        case.cls(nonsense=1)
+
+    class Derived(case.cls):  # type: ignore[name-defined, misc]
+        pass
+
+    with pytest.raises(TypeError, match="Derived"):
+        Derived(nonsense=1)
+
+
 @pytest.mark.parametrize("case", [c for c in ONE_EACH if c.random], ids=lambda case: case.id)
 def test_seeds(case: Case) -> None:
     name = case.cls.__name__

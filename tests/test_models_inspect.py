@@ -511,6 +511,26 @@ def test_the_report_is_json_and_prints():
     assert report.plot() is not None
 
 
+class Choosing(keras.Model):
+    """One layer runs, of one the weights alone are used, and one is idle."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.tied, self.idle = (L.Dense(32, name=n) for n in ("first", "tied", "idle"))
+        for layer in (self.tied, self.idle):
+            layer.build((None, 32))
+
+    def call(self, x):
+        return keras.ops.matmul(self.first(x), self.tied.kernel)
+
+
+def test_layers_that_do_not_run_are_told():
+    model = Choosing()
+    model(X)
+    (problem,) = inspect(model, X).problems
+    assert (problem.path, problem.reason) == ("idle", "did not run; not looked at")
+
+
 @keras.ops.custom_gradient
 def no_way_back(x):
     def grad(*args, upstream=None):
@@ -624,9 +644,19 @@ def test_integer_layers_are_told_and_dead_ends_named():
         ),
         ({"x": X, "y": X}, ValueError, "inspect: loss must be given with y"),
         (
-            {"x": X, "y": np.zeros(3), "loss": "mse"},
+            {"x": X, "y": np.zeros((64, 3)), "loss": "mse"},
             ValueError,
-            r"inspect: loss must take y of shape \(3,\)",
+            r"inspect: loss must take y of shape \(64, 3\)",
+        ),
+        (
+            {"x": X, "y": np.zeros(32), "loss": "mse"},
+            ValueError,
+            r"inspect: y must have a target for each of 64 samples, got shape \(32,\)",
+        ),
+        (
+            {"x": np.array([["a", "b"] * 16] * 2)},
+            TypeError,
+            "inspect: x must be an array of numbers, got dtype",
         ),
         ({"x": X, "training": 1}, TypeError, "inspect: training must be True or False, got 1"),
         ({"x": X, "seed": -1}, ValueError, "inspect: seed must be"),

@@ -195,7 +195,7 @@ def test_exports(tmp_path: Path) -> None:
     assert rows[0] == {"path": "a,b", "scheme": "s", "std": "", "note": 'say "x"'}
     assert rows[1]["std"] == "0.5"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["r.csv", "r.json"]
-    with pytest.raises(OSError):
+    with pytest.raises(FileNotFoundError, match=r"r\.json: there is no folder .*missing$"):
         report.to_json(tmp_path / "missing" / "r.json")
 
 

@@ -26,7 +26,7 @@ from keras_inits.models.signal.rows import (
     weight_rows,
 )
 from keras_inits.models.signal.target_faults import target_faults
-from keras_inits.models.signal.weight_faults import is_kernel, weight_faults
+from keras_inits.models.signal.weight_faults import is_kernel, unused, weight_faults
 from keras_inits.models.variables.walk import Slot, walk
 from keras_inits.reports.plain import plain
 from keras_inits.reports.report import Problem, Report, count
@@ -101,7 +101,7 @@ class SignalReport(Report):
 
     def summary(self) -> str:
         """One line: how many layers, what becomes of the signal and the gradient, how many problems."""
-        parts = [f"{len(self.rows)} layers"]
+        parts = [count(len(self.rows), "layer")]
         parts += [str(g) for g in (self.forward, self.backward) if g is not None]
         return "; ".join([*parts, count(len(self.problems), "problem")])
 
@@ -125,9 +125,7 @@ class SignalReport(Report):
             problems: Whether a listed problem is a failure, too.
         """
         failures = [f"{p.path}: {p.reason}" for p in self.problems] if problems else []
-        for found in (self.forward, self.backward):
-            if found is None:
-                continue
+        for found in filter(None, (self.forward, self.backward)):
             if not 1 / max_growth <= found.chi <= max_growth:
                 failures.append(f"{found}: more than a factor of {max_growth:g} a layer")
             if not 1 / max_total <= found.total <= max_total:
@@ -226,6 +224,7 @@ def examine(
         [
             *flow_faults(calls, forward, backward),
             *weight_faults(slots),
+            *unused(slots, {id(model), *recorded.ran()}, recorded.weights),
             *target_faults(calls, y, outputs[0]),
             *(Problem(at.path, f"{reason}; not looked at") for at, reason in recorded.missed),
         ],

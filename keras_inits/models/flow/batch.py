@@ -25,6 +25,7 @@ def batch_of(owner: str, model: keras.Model, x: Any) -> Any:
     flat = keras.tree.flatten(x)
     names = _names(x, len(flat))
     arrays = dict(zip(names, map(keras.ops.convert_to_numpy, flat), strict=True))
+    _check_text(owner, model, arrays)
     _check_values(owner, arrays)
     _check_shapes(owner, model, x)
     return x
@@ -96,6 +97,14 @@ def _names(x: Any, count: int) -> list[str]:
     if isinstance(x, Mapping) and len(x) == count:
         return [f"x[{key!r}]" for key in sorted(x)]
     return ["x"] if not isinstance(x, (Mapping, list, tuple)) else [f"x[{i}]" for i in range(count)]
+
+
+def _check_text(owner: str, model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
+    """Text is only for models that declare it."""
+    declared = [tensor.dtype for tensor in getattr(model, "inputs", None) or ()]
+    for name, array in arrays.items():
+        if array.dtype.kind in "OSU" and declared and "string" not in declared:
+            raise checks.type_error(owner, name, "an array of numbers", array.dtype)
 
 
 def _check_values(owner: str, arrays: dict[str, np.ndarray]) -> None:

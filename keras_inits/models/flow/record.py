@@ -40,6 +40,12 @@ class Recorded:
     missed: list[tuple[Place, str]] = field(default_factory=list)
     loss: float | None = None
 
+    def ran(self) -> set[int]:
+        """The ids of the layers that were called."""
+        return {
+            id(at.layer) for at in (*(c.place for c in self.calls), *(p for p, _ in self.missed))
+        }
+
 
 def record(
     model: Any,

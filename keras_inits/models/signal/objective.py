@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_inits import checks
 from keras_inits.models.flow.batch import shapes
@@ -50,6 +51,7 @@ def _mean(owner: str, function: Any, y: Any, outputs: Any) -> Any:
         raise ValueError(
             f"{owner}: y must have one target for each output, got {len(targets)} for {len(given)}"
         )
+    _check_rows(owner, y, outputs)
     try:
         parts = [
             ops.mean(_wide(function(_alike(t, o), o))) for t, o in zip(targets, given, strict=True)
@@ -59,6 +61,17 @@ def _mean(owner: str, function: Any, y: Any, outputs: Any) -> Any:
             f"{owner}: loss must take y of shape {shapes(y)} and outputs of {shapes(outputs)}: {error}"
         ) from error
     return sum(parts[1:], parts[0])
+
+
+def _check_rows(owner: str, y: Any, outputs: Any) -> None:
+    """A target for each sample: a loss may spread others over all of them."""
+    rows = {out.shape[0] for out in keras.tree.flatten(outputs) if len(getattr(out, "shape", ()))}
+    for target in keras.tree.flatten(y):
+        have = np.shape(target)
+        if len(rows) == 1 and (not have or have[0] not in rows):
+            raise ValueError(
+                f"{owner}: y must have a target for each of {rows.pop()} samples, got shape {have}"
+            )
 
 
 def _wide(tensor: Any) -> Any:
@@ -75,6 +88,7 @@ def _alike(target: Any, output: Any) -> Any:
 
 
 def _compiled(owner: str, model: Any, x: Any, y: Any, outputs: Any) -> Any:
+    _check_rows(owner, y, outputs)
     try:
         return model.compute_loss(
             x=x, y=keras.tree.map_structure(ops.convert_to_tensor, y), y_pred=outputs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -27,6 +28,27 @@ def weight_faults(slots: Sequence[Slot]) -> Iterator[Problem]:
     yield from _one_seed(kernels, values)
     yield from _symmetric(kernels, values)
     yield from _fans(kernels, values)
+
+
+def unused(
+    slots: Sequence[Slot], ran: set[int], weights: Iterable[tuple[Any, Any]]
+) -> Iterator[Problem]:
+    """Layers that did not run, and whose weights, given with gradients, nothing else used either."""
+    idle = {
+        id(variable): gradient is None or not keras.ops.any(gradient)
+        for variable, gradient in weights
+    }
+    owned: dict[int, list[Slot]] = {}
+    for slot in slots:
+        if id(slot.variable) in idle and id(slot.layer) not in ran:
+            owned.setdefault(id(slot.layer), []).append(slot)
+    for first, *others in owned.values():
+        if all(idle[id(slot.variable)] for slot in (first, *others)):
+            yield Problem(
+                first.path.rpartition("/")[0],
+                "did not run; not looked at",
+                "What a model does not call learns nothing and takes memory.",
+            )
 
 
 def is_kernel(slot: Slot) -> bool:
