@@ -2,8 +2,8 @@
 
 pip install anyinit; KERAS_BACKEND=torch python benchmarks/peers.py [MODEL ...]
 
-Each library draws the weights of an equal model: `anyinit.initialize(model, "empirical", x)`, and what
-`keras_inits.recommend` puts first. Both are measured by `keras_inits.inspect` on another batch. chi is
+Each library draws the weights of an equal model: `anyinit.initialize(model, "empirical", x)`, and the
+start to which `keras_inits.recommend` gives the best score. Both are measured by `keras_inits.inspect` on another batch. chi is
 the factor of the second moment from one weighted layer to the next; its distance from 1 is compared as
 |log chi|. anyinit's own verdict is its `assert_healthy()`, and its chi that of the activations.
 """
@@ -86,9 +86,9 @@ def theirs(name: str, x: Any, other: Any) -> tuple[str, tuple[float, float, int]
 
 def ours(name: str, x: Any, other: Any) -> tuple[str, tuple[float, float, int]]:
     model = built(name, x)
-    found = keras_inits.recommend(model, x, seed=0)
+    found = min(keras_inits.recommend(model, x, seed=0).rows, key=lambda row: row.score)
     exec(found.code, {"keras_inits": keras_inits, "model": model, "x": x})
-    return found.best.path, figures(model, other)
+    return found.path, figures(model, other)
 
 
 def shown(found: tuple[float, float, int] | None) -> str:
