@@ -217,6 +217,14 @@ def test_the_measured_std_keeps_its_digits(name, dtype, monkeypatch):
 
 
 @pytest.mark.once
+def test_the_largest_numbers_have_a_measured_std():
+    table = np.array([-1e200, 1e200, 1e200])
+    model = keras.Sequential([keras.Input((1,)), Table(table.shape, dtype="float64")])
+    (row,) = initialize(model, {"table": FromArray(table)}, seed=0).rows
+    assert row.measured_std == np.inf
+
+
+@pytest.mark.once
 @pytest.mark.parametrize("at", [0, 1, 200_000, -1])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_each_entry_must_be_finite(at, value, monkeypatch):

@@ -193,12 +193,17 @@ def _std(action: Action, parts: list[np.ndarray | None]) -> float | None:
         return None
     shift = float(chunks[0][0])
     mean, square = _moments(chunks, size, shift)
-    if mean and mean**2 > 1e6 * (square - mean**2):  # the first entry lies apart, and digits cancel
+    if mean and mean * mean > 1e6 * (
+        square - mean * mean
+    ):  # the first entry lies apart: digits cancel
         mean, square = _moments(chunks, size, shift + mean)
     if not math.isfinite(square) and not all(np.isfinite(chunk).all() for chunk in chunks):
         with _named(action):
             raise ValueError(f"its values are not all finite in {action.slot.dtype}")
-    return None if any(part is None for part in parts) else math.sqrt(max(square - mean**2, 0.0))
+    if any(part is None for part in parts):
+        return None
+    variance = square - mean * mean  # NaN where float64's largest numbers have no squares
+    return math.inf if math.isnan(variance) else math.sqrt(max(variance, 0.0))
 
 
 def _moments(chunks: list[np.ndarray], size: int, shift: float) -> tuple[float, float]:
