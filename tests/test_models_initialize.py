@@ -187,7 +187,7 @@ def test_law_of_each_keras_initializer_is_kept():
 class Table(L.Layer):
     def __init__(self, shape, **kwargs):
         super().__init__(**kwargs)
-        self.table = self.add_weight(shape=shape, name="table")
+        self.table = self.add_weight(shape=shape, name="table", initializer="zeros")
 
     def call(self, x):
         return x
@@ -222,6 +222,14 @@ def test_the_largest_numbers_have_a_measured_std():
     model = keras.Sequential([keras.Input((1,)), Table(table.shape, dtype="float64")])
     (row,) = initialize(model, {"table": FromArray(table)}, seed=0).rows
     assert row.measured_std == np.inf
+
+
+@pytest.mark.once
+def test_complex_numbers_have_a_measured_std():
+    table = np.array([1 + 1j, 2, 3j], "complex64")
+    model = keras.Sequential([keras.Input((1,)), Table(table.shape, dtype="complex64")])
+    (row,) = initialize(model, {"table": lambda shape, dtype=None: table}, seed=0).rows
+    assert row.measured_std == pytest.approx(table.std(), rel=1e-6)
 
 
 @pytest.mark.once
