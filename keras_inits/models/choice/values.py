@@ -187,10 +187,12 @@ def _std(action: Action, parts: list[np.ndarray | None]) -> float | None:
 
     None where there are no entries, or some are elsewhere.
     """
-    if any(np.iscomplexobj(part) for part in parts):
-        apart = [[p if p is None else of(p) for p in parts] for of in (np.real, np.imag)]
-        stds = [_std(action, each) for each in apart]
-        return None if None in stds else math.hypot(*stds)  # type: ignore[arg-type]
+    if any(part is not None and part.dtype.kind == "c" for part in parts):
+        real, imaginary = (
+            _std(action, [part if part is None else of(part) for part in parts])
+            for of in (np.real, np.imag)
+        )
+        return None if real is None or imaginary is None else math.hypot(real, imaginary)
     chunks = [chunk for part in parts if part is not None for chunk in _chunks(part)]
     size = sum(chunk.size for chunk in chunks)
     if not size:
