@@ -324,3 +324,26 @@ def test_a_report_of_many_rows_names_the_odd_one(count):
     ]
     assert "dense_3" in shown
     assert ("dense_4" in shown) == (count == 5)
+
+
+def test_layers_without_a_signal_are_seen_and_marked():
+    """No logarithmic axis has a standard deviation of 0."""
+    x = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
+    dense = [keras.layers.Dense(8, "relu") for _ in range(6)]
+    model = keras.Sequential([keras.Input((8,)), *dense])
+    dense[3].kernel.assign(np.zeros((8, 8), "float32"))
+    report = ki.inspect(model, x)
+    axes = report.plot().axes[0]
+    circles, triangles = (
+        [line for line in axes.lines if line.get_marker() == marker] for marker in "ov"
+    )
+    (zeros,) = [line for line in circles if line.get_markerfacecolor() == "none"]
+    assert list(zeros.get_xdata()) == [3, 4, 5]
+    assert 3 in np.concatenate([line.get_xdata() for line in triangles])
+    for layer in dense:
+        layer.kernel.assign(np.zeros((8, 8), "float32"))
+    report = ki.inspect(model, x)
+    assert report.forward is None
+    assert "holds" not in report.plot().axes[0].get_title()
+    with pytest.raises(AssertionError):
+        report.assert_healthy()

@@ -95,11 +95,14 @@ def outliers(values: Any, most: int = 5) -> list[int]:
     return [int(i) for i in order if far[i]][:most]
 
 
-def name_beside(axes: Axes, text: str, x: float, y: float, color: str = INK) -> None:
+def name_beside(
+    axes: Axes, text: str, x: float, y: float, color: str = INK, transform: Any = None
+) -> None:
     """A point's name, beside it and on the side that has room."""
-    right = axes.transAxes.inverted().transform(axes.transData.transform((x, y)))[0] > 0.6
+    coordinates = transform or axes.transData
+    right = axes.transAxes.inverted().transform(coordinates.transform((x, y)))[0] > 0.6
     axes.annotate(
-        text, (x, y), (-6 if right else 6, 6), textcoords="offset points", va="center",
+        text, (x, y), (-6 if right else 6, 6), coordinates, "offset points", va="center",
         ha="right" if right else "left", fontsize=7.5, color=color, parse_math=False,
     )  # fmt: skip
 

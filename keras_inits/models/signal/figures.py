@@ -41,7 +41,8 @@ def by_depth(report: Any) -> Figure:
         grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (what, values, colour, growth) in zip(grid, panels, strict=True):
             axes.set_title(_finding(growth) or f"Standard deviation of the {what}", pad=20)
-            subtitle(axes, f"standard deviation of the {what}, layer after layer   ▼ problem")
+            zero = "   ○ zero" if 0 in values else ""
+            subtitle(axes, f"standard deviation of the {what}, layer after layer   ▼ problem{zero}")
             _line(axes, values, colour, marked, names)
         _layers(grid[-1], names)
 
@@ -176,7 +177,9 @@ def _line(
     from matplotlib import ticker
 
     known = [(i, v) for i, v in enumerate(values) if v is not None and v > 0]
+    _zeros(axes, [i for i, v in enumerate(values) if v == 0], colour, marked, len(names))
     if not known:
+        axes.set_yticks([])
         return
     x, y = zip(*known, strict=True)
     axes.plot(x, y, "-", color=MUTED, linewidth=0.8)
@@ -195,6 +198,19 @@ def _line(
         for j in outliers(np.diff(np.log(y)), 3):  # where it jumps
             if x[j + 1] not in marked:
                 name_beside(axes, _short(names[x[j + 1]]), x[j + 1], y[j + 1])
+
+
+def _zeros(axes: Axes, at: list[int], colour: str, marked: dict[int, str], count: int) -> None:
+    """Layers whose figure is 0, which no logarithmic axis has: circles at its foot."""
+    if not at:
+        return
+    foot: Any = {"transform": axes.get_xaxis_transform(), "clip_on": False, "linestyle": "none"}
+    size = 4.5 if count <= _NAMED else 2.5
+    axes.plot(at, [0.0] * len(at), marker="o", mfc="none", color=colour, markersize=size, **foot)
+    wrong = [i for i in at if i in marked]
+    axes.plot(wrong, [0.03] * len(wrong), marker="v", color=VERMILLION, markersize=8, **foot)
+    for i in wrong[:3]:
+        name_beside(axes, marked[i], i, 0.03, VERMILLION, transform=axes.get_xaxis_transform())
 
 
 def _layers(axes: Axes, names: Sequence[str]) -> None:

@@ -31,10 +31,11 @@ class Growth:
 def growth(direction: str, moments: Sequence[float | None]) -> Growth | None:
     """The growth along second moments in the order in which the signal passes; None for under three.
 
-    Layers without a figure are left out; one of zero counts as the least number of float32.
+    Layers without a figure are left out; one of zero counts as the least number of float32, and
+    where all are zero nothing grows.
     """
     known = [(i, m) for i, m in enumerate(moments) if m is not None and math.isfinite(m)]
-    if len(known) < 3:
+    if len(known) < 3 or not any(m for _, m in known):
         return None
     places = np.array([i for i, _ in known], float)
     logs = np.log(np.maximum([m for _, m in known], 1e-76))
