@@ -139,12 +139,18 @@ def _covariance(flat: np.ndarray) -> tuple[float | None, float | None, float]:
     varying = variances > rows * np.square(4 * np.finfo("float32").eps * np.abs(means)) + 1e-30
     if width < 2 or not varying.any():
         return None, None, spread
-    gram = apart.T @ apart
+    few = rows < width
+    gram = apart @ apart.T if few else apart.T @ apart  # their squares have one sum
     rank = total**2 / float(np.square(gram, dtype=np.float64).sum())
     if np.count_nonzero(varying) < 2:
         return rank, None, spread
     inverse = np.where(varying, 1 / np.sqrt(np.where(varying, variances, 1.0)), 0.0)
-    gram *= inverse.astype(np.float32)
-    gram *= inverse.astype(np.float32)[:, None]
+    inverse = inverse.astype(np.float32)
+    if few:
+        apart *= inverse
+        gram = apart.T @ apart
+    else:
+        gram *= inverse
+        gram *= inverse[:, None]
     np.fill_diagonal(gram, 0.0)
     return rank, min(float(max(gram.max(), -gram.min())), 1.0), spread
