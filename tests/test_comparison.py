@@ -166,3 +166,10 @@ def test_models_of_other_weights_are_refused() -> None:
 
     with pytest.raises(ValueError, match="build gives other weights for 'zeros' than for 'ones'"):
         ki.compare(other, ["ones", "zeros"], _data())
+
+
+def test_a_network_that_is_not_there_is_named():
+    report = Comparison("digits", "jax", 1, [0], {"build": "two layers"})
+    for ask in (report.of, report.best, report.worse):
+        with pytest.raises(ValueError, match="network must be one of 'build', got 'biuld'"):
+            ask("biuld")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from keras_inits import checks
 from keras_inits.comparison.training import Curve
 from keras_inits.reports.plain import plain
 from keras_inits.reports.report import Problem, Report
@@ -137,7 +138,8 @@ class Comparison(Report):
         self.seeds, self.networks = list(seeds), dict(networks)
 
     def of(self, network: str) -> list[Row]:
-        """The rows of one network."""
+        """The rows of one network, by the name of the function that builds it."""
+        checks.one_of("Comparison", "network", network, tuple(self.networks))
         return [row for row in self.rows if row.network == network]
 
     def best(self, network: str) -> Row:
