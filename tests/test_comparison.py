@@ -169,7 +169,8 @@ def test_models_of_other_weights_are_refused() -> None:
 
 
 def test_a_network_that_is_not_there_is_named():
-    report = Comparison("digits", "jax", 1, [0], {"build": "two layers"})
-    for ask in (report.of, report.best, report.worse):
+    row = Row("build", "zero", "0", [[1.0]], [[0.1]])
+    report = Comparison("digits", "jax", 1, [0], {"build": "two layers"}, [row])
+    for ask in (report.best, report.worse):
         with pytest.raises(ValueError, match="network must be one of 'build', got 'biuld'"):
             ask("biuld")

@@ -167,6 +167,10 @@ def test_nothing_is_broken_at_eighty_columns(monkeypatch: pytest.MonkeyPatch) ->
     assert "[bold]Normal(0.05)[/]" in wide
     assert "Not shown" not in wide
     monkeypatch.setenv("COLUMNS", "80")
+    report = Shown([Long("x" * 40, "s" * 60, 0.125, "why")])
+    report.drop = ()  # then the last goes first: all but the path, where the scheme is the widest
+    (line,) = [line for line in str(report).splitlines() if line.startswith("xxx")]
+    assert line.split() == ["x" * 40, "0.125", "why"]
     alone = str(Shown([Long("x" * 100, "a", 1.0)])).splitlines()
     assert alone[-2] == "x" * 100
 

@@ -139,11 +139,12 @@ class Comparison(Report):
 
     def of(self, network: str) -> list[Row]:
         """The rows of one network, by the name of the function that builds it."""
-        checks.one_of("Comparison", "network", network, tuple(self.networks))
         return [row for row in self.rows if row.network == network]
 
     def best(self, network: str) -> Row:
         """The row of the highest median accuracy after the last epoch."""
+        names = tuple(dict.fromkeys(row.network for row in self.rows))
+        checks.one_of("Comparison", "network", network, names)
         return max(self.of(network), key=lambda row: row.final_accuracy)
 
     def worse(self, network: str) -> list[Row]:

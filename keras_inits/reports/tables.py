@@ -46,6 +46,11 @@ def text_table(table: Table, width: int, all_rows: bool) -> list[str]:
             break
         kept.remove(i)
         dropped.append(i)
+    for i in reversed(dropped.copy()):  # a wide one that went last has left room for others
+        is_empty = all(cell in ("", "-") for cell in columns[i])
+        if not is_empty and sum(wide[j] + 2 for j in (*kept, i)) <= width:
+            kept = sorted((*kept, i))
+            dropped.remove(i)
     right = {i for i in kept if all(cell == "-" or _is_number(cell) for cell in columns[i])}
 
     def line(values: Sequence[str]) -> str:
