@@ -110,9 +110,14 @@ def give_seed(layer: Any, state: Any, seed: int) -> None:
     PyTorch's dropout looks at nothing else: without such a seed it draws from PyTorch's own generator,
     whatever the state says (3.10 to 3.15).
     """
-    for generator in keras.tree.flatten(list(vars(layer).values())):
-        if isinstance(generator, keras.random.SeedGenerator) and generator.state is state:
-            generator._initial_seed = seed
+
+    def is_it(value: Any) -> bool:
+        return isinstance(value, keras.random.SeedGenerator) and value.state is state
+
+    values = list(vars(layer).values())
+    # In an attribute of its own, or in a container of which PyTorch has many to look through.
+    for generator in [*filter(is_it, values)] or [*filter(is_it, keras.tree.flatten(values))]:
+        generator._initial_seed = seed
 
 
 def _with_whole_bias(original: Any) -> Any:
