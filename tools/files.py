@@ -64,7 +64,7 @@ The message names the layer and what it is about:
 
 * a class of the user's that is not in `custom_objects`;
 * a layer that Keras 3 does not have, or computes otherwise: {gone};
-* a function of TensorFlow that is not in the tables below; those whose further arguments tf.keras did not save (`tf.einsum`,
+* a function of TensorFlow that is not in the tables above; those whose further arguments tf.keras did not save (`tf.einsum`,
   `==` and `!=` of two tensors) and those of shapes (`tf.shape`);
 * an argument that Keras 3's layer lost, at a value that changes what it computes;
 * code: a `Lambda` layer or an activation that was a lambda, unless you pass `safe_mode=False`. Then names that the code uses
