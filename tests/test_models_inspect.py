@@ -669,3 +669,14 @@ def test_bad_input(arguments, error, message):
         inspect("model", X)
     with pytest.raises(ValueError, match="inspect: model must have weights"):
         inspect(keras.Sequential([keras.Input((32,)), L.ReLU()]), X)
+
+
+def test_equal_kernels_are_found_beside_one_that_is_nearly_equal():
+    one = np.random.default_rng(1).normal(size=(32, 32)) / 6
+    other = one.copy()
+    other[0, 1] += 1
+    model = keras.Sequential([keras.Input((32,)), *[L.Dense(32) for _ in range(3)]])
+    for layer, kernel in zip(model.layers, (one, other, other), strict=True):
+        layer.kernel.assign(kernel)
+    (found,) = [p for p in inspect(model, X, progress=False).problems if "same values" in p.reason]
+    assert found.path == "dense_1/kernel"

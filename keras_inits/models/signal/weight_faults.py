@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_inits.base import Scheme
+from keras_inits.models.memory.digest import entry_sum
 from keras_inits.models.variables.walk import STATE_ROLES, Slot
 from keras_inits.models.weights.adapt import as_scheme, fitted
 from keras_inits.models.weights.layers import geometry_of
@@ -67,17 +68,16 @@ def _values(slot: Slot) -> np.ndarray:
 
 def _equal(kernels: Sequence[Slot], values: dict[int, np.ndarray]) -> Iterator[Problem]:
     """Equal random kernels, those of one attention layer in words of their own."""
-    seen: dict[tuple[bytes, tuple[int, ...]], list[Slot]] = {}
+    seen: dict[tuple[int, tuple[int, ...]], list[Slot]] = {}
     for slot in kernels:
         array = values[id(slot)]
         if array.size > 1 and array.min() != array.max():
-            some = array.reshape(-1)[:: max(array.size // 64, 1)]
-            seen.setdefault((some.tobytes(), array.shape), []).append(slot)
-    for first, *others in seen.values():
-        others = [slot for slot in others if np.array_equal(values[id(slot)], values[id(first)])]
+            whole = tuple(slice(0, size) for size in array.shape)
+            seen.setdefault((entry_sum(array, whole, array.shape), array.shape), []).append(slot)
+    for group in seen.values():
+        first, *others = group
         if not others or _is_structured(values[id(first)]):
             continue
-        group = [first, *others]
         names = ", ".join(slot.path for slot in others[:3]) + (", ..." if len(others) > 3 else "")
         parents = {slot.layers[-2] if len(slot.layers) > 1 else None for slot in group}
         roles = {slot.path.split("/")[-2] for slot in group if "/" in slot.path}
