@@ -1,6 +1,6 @@
 /* That `quotient` in keras_inits/streams/default/_kernels.cu is a / b rounded to nearest.
 
-       cc -O2 -mfma -ffp-contract=off tools/quotients.c -lm -o /tmp/quotients && /tmp/quotients
+       cc -O2 -mfma -ffp-contract=off tools/quotients.c -lm -o quotients && ./quotients
 
    For each pole of the normal quantile, every b = pole - v that can occur, and every approximation of
    1 / b that lies within one unit in the last place, as NVIDIA promises of `rcp.approx`: the steps of

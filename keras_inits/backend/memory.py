@@ -65,13 +65,10 @@ def to_tensor(array: np.ndarray) -> Any:
 
         # asarray copies, which takes less time for a small array than device_put's preparations.
         return (jax.numpy.asarray if array.nbytes < 2**18 else jax.device_put)(array)
-    if array.dtype not in _FLOATS:
-        return keras.ops.convert_to_tensor(
-            array, dtype=keras.backend.standardize_dtype(array.dtype)
-        )
-    if backend == "torch":
+    known = array.dtype in _FLOATS
+    if known and backend == "torch":
         return keras.ops.convert_to_tensor(_of_torch(array))
-    if address(array) % ALIGNMENT == 0:
+    if known and address(array) % ALIGNMENT == 0:
         import tensorflow as tf
 
         if tf.executing_eagerly() and not tf.config.list_logical_devices("GPU"):

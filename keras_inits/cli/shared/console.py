@@ -30,8 +30,9 @@ def ready() -> None:
 @contextmanager
 def _heard() -> Iterator[None]:
     """An interrupt is raised at the end where what is imported has caught it."""
-    usual, in_main = signal.default_int_handler, threading.main_thread()
-    if signal.getsignal(signal.SIGINT) is not usual or threading.current_thread() is not in_main:
+    usual = signal.default_int_handler
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not usual:  # it is ignored, or not ours
         yield
         return
     came = []

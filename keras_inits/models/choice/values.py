@@ -199,9 +199,8 @@ def _std(action: Action, parts: list[np.ndarray | None]) -> float | None:
         return None
     shift = float(chunks[0][0])
     mean, square = _moments(chunks, size, shift)
-    if mean and mean * mean > 1e6 * (
-        square - mean * mean
-    ):  # the first entry lies apart: digits cancel
+    # Where the first entry lies far apart, digits cancel.
+    if mean and mean * mean > 1e6 * (square - mean * mean):
         mean, square = _moments(chunks, size, shift + mean)
     if not math.isfinite(square) and not all(np.isfinite(chunk).all() for chunk in chunks):
         with _named(action):
