@@ -259,6 +259,8 @@ def test_an_interrupt_while_importing_is_quiet(folder):
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        # A shell's job in the background ignores the signal, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     time.sleep(1.0)
     running.send_signal(signal.SIGINT)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,35 +17,12 @@ def ready() -> None:
     """Import the library and start its backend, without the lines that TensorFlow prints then."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     package = sys.modules["keras_inits"]
-    with quiet(), _heard():
+    with quiet():
         if not hasattr(package, "__version__"):  # the command began without opening the package
             package.__spec__.loader.exec_module(package)  # type: ignore[union-attr]
         import keras
 
         keras.ops.zeros(())
-
-
-@contextmanager
-def _heard() -> Iterator[None]:
-    """An interrupt is raised at the end where what is imported has caught it."""
-    usual = signal.default_int_handler
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGINT) is not usual:  # it is ignored, or not ours
-        yield
-        return
-    came = []
-
-    def handler(*_: object) -> None:
-        came.append(True)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
-    if came:
-        raise KeyboardInterrupt
 
 
 @contextmanager
