@@ -39,6 +39,7 @@ HUB = {
     "GPT2Backbone": (_TEXT | _LONG, [4], {"pre"}),
     "GPTNeoXBackbone": (_TEXT, [4], {"pre"}),
     "GemmaBackbone": (_GROUPED | {"num_key_value_heads": 1, "head_dim": 16}, [4], {"pre"}),
+    "GptOssBackbone": (_GROUPED | {"num_experts": 4, "top_k": 2, "head_dim": 16}, [4], {"pre"}),
     "LlamaBackbone": (_GROUPED, [4], {"pre"}),
     "MixtralBackbone": (_GROUPED | {"num_experts": 4}, [4], {"pre"}),
     "OPTBackbone": (_TEXT | _LONG, [4], {"pre"}),

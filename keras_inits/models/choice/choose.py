@@ -10,6 +10,7 @@ import keras
 
 from keras_inits import checks
 from keras_inits.host import unchanged_python_random
+from keras_inits.models.choice.parts import Parts
 from keras_inits.models.choice.preset import Preset
 from keras_inits.models.choice.presets import preset
 from keras_inits.models.choice.rules import Rule, as_pattern, first_matches, parse_rules
@@ -63,6 +64,7 @@ def choose(
     """
     chosen = _only(found, only)
     by_rules, problems = _by_rules(found, rules, frozen)
+    parts = Parts(found.slots[0].layers[0])
     actions = []
     for slot, action in zip(found, by_rules, strict=True):
         if slot not in chosen:
@@ -71,8 +73,8 @@ def choose(
             action = Action(slot, "keep", "kept: it has values")
         if action.kind == "keep" and is_waiting(slot.variable):
             action = replace(action, problem=f"{EMPTY}; {action.source}")
-        actions.append(_fitted(action, structure))
-    return actions, problems
+        actions.append(_fitted(action, structure, parts))
+    return actions, problems + parts.problems
 
 
 def _only(found: Walk, only: Any) -> set[Slot]:
@@ -170,13 +172,14 @@ def _is_no_weight(slot: Slot) -> bool:
     return _is_never_drawn(slot) or isinstance(slot.layer, keras.layers.Normalization)
 
 
-def _fitted(action: Action, structure: bool | str | None) -> Action:
+def _fitted(action: Action, structure: bool | str | None, parts: Parts) -> Action:
     if action.kind != "draw":
         return action
     slot, geometry = action.slot, None
     wanted = action.named if structure is None else bool(structure)
+    scheme = as_scheme(action.initializer)
     if wanted and not action.exact:
         strides = structure == "strides"
         geometry = geometry_of(slot.layer, slot.role, slot.shape, strides=strides)
-    scheme = fitted(as_scheme(action.initializer), geometry, slot.role)
-    return replace(action, geometry=geometry, scheme=scheme)
+        geometry = parts.of(slot, scheme, geometry)
+    return replace(action, geometry=geometry, scheme=fitted(scheme, geometry, slot.role))

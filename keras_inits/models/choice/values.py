@@ -39,7 +39,7 @@ _in_c = getattr(compiled, "moments", None)
 class Drawn:
     """One variable of the report; `source` says what chose the scheme.
 
-    `fans` are those that the scheme used, else the layer's; `expected_std` is the law's standard
+    `fans` are those that the scheme used, else the layer's, of parts that differ each one's fan_out; `expected_std` is the law's standard
     deviation and `measured_std` that of the values, both None where there is none.
     """
 
@@ -49,7 +49,7 @@ class Drawn:
     layer: str
     scheme: str
     law: str
-    fans: tuple[float, float] | None
+    fans: tuple[float, ...] | None
     expected_std: float | None
     measured_std: float | None
     source: str
@@ -161,7 +161,7 @@ def row(action: Action, array: np.ndarray | None) -> Drawn:
     if action.kind == "draw" and array is not None:
         scheme = label(action.initializer)
         if geometry is not None:
-            fans = (geometry.fan_in, geometry.fan_out)
+            fans = geometry.fans
         elif isinstance(used, VarianceScaling):
             fans = used.fans(slot.shape)
         known = law_of(used, slot.shape, geometry)

@@ -72,7 +72,7 @@ _BOUNDED = frozenset(
     ]
 )
 _STATISTICS = frozenset(["Rsqrt", "Sqrt", "Var", "Std", "Norm", "Moments"])
-_CONTRACTIONS = frozenset({"Matmul", "Einsum", "Dot", "Tensordot"})
+CONTRACTIONS = frozenset({"Matmul", "Einsum", "Dot", "Tensordot"})
 _LINEAR_LAYERS = ("Dense", "EinsumDense", "Conv1D", "Conv2D", "Conv3D")
 
 
@@ -123,7 +123,7 @@ class Graph:
             return inputs[1:] or inputs
         if step.kind in ("Divide", "TrueDivide"):
             return inputs[:1]
-        if step.kind in PRODUCTS | _CONTRACTIONS | {"Subtract"}:
+        if step.kind in PRODUCTS | CONTRACTIONS | {"Subtract"}:
             return self._without_gates(inputs)
         return inputs
 
@@ -161,7 +161,7 @@ class Graph:
                     or (step.kind in SUMS and len(step.inputs) > 1)
                 ):
                     continue
-                if shared and step.kind in _CONTRACTIONS:
+                if shared and step.kind in CONTRACTIONS:
                     return True
                 seen.add(id(step))
                 queue += [(output, shared or step.kind == "Softmax") for output in step.outputs]

@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_inits.base import Scheme, called, reseeded
 from keras_inits.host import is_keras
-from keras_inits.laws import Law
+from keras_inits.laws import Law, mixture
 from keras_inits.models.weights.geometry import Geometry
 from keras_inits.registry import CATALOGUE
 from keras_inits.schemes.constant import Constant, Identity, One, Zero
@@ -125,6 +125,12 @@ def draw(
     """Entries of `initializer` from `stream`, as a NumPy array of `dtype`."""
     if not isinstance(initializer, Scheme):
         return _draw_foreign(initializer, shape, dtype, stream)
+    if (parts := _parts(initializer, shape, geometry)) and geometry is not None:
+        each = [
+            draw(scheme, part_shape, dtype, stream.child("part", i), part).values
+            for i, (scheme, part_shape, part) in enumerate(parts)
+        ]
+        return Draw(geometry.joined(each, shape))
     if geometry is None or not _is_by_maps(initializer, shape, geometry):
         return Draw(initializer.draw(shape, stream, dtype))
     # A map of a layer with groups, say, is a kernel of its own.
@@ -143,6 +149,8 @@ def filler(
         return None
     if geometry is not None and _is_by_maps(scheme, shape, geometry):
         return None
+    if _parts(scheme, shape, geometry):
+        return None
     return scheme._filler(scheme.check_shape(shape), scheme.check_dtype(dtype), stream)
 
 
@@ -150,6 +158,10 @@ def sliver(
     scheme: Scheme, shape: tuple[int, ...], dtype: str, stream: Stream, geometry: Geometry | None
 ) -> None:
     """Raise what `draw` would for the scheme's shape, dtype or law, at the cost of one entry."""
+    if parts := _parts(scheme, shape, geometry):
+        for one, part_shape, part in parts:
+            sliver(one, part_shape, dtype, stream, part)
+        return
     if geometry is not None and _is_by_maps(scheme, shape, geometry):
         shape = geometry.map_shape
     scheme.check_shape(shape)
@@ -164,12 +176,34 @@ def _is_by_maps(scheme: Scheme, shape: tuple[int, ...], geometry: Geometry) -> b
     return is_map and bool(geometry.repeats) and geometry.shape == shape
 
 
+def _parts(
+    scheme: Any, shape: tuple[int, ...], geometry: Geometry | None
+) -> list[tuple[Scheme, tuple[int, ...], Geometry]]:
+    """(scheme, shape, geometry) of each part that is drawn by itself; none where one draw has their laws."""
+    if geometry is None or not geometry.parts or not isinstance(scheme, Scheme):
+        return []
+    of_kernel = shape == geometry.shape
+    if isinstance(scheme, Gated) or not (of_kernel or len(shape) == 1):
+        return []
+    found = [
+        (_with_fans(scheme, part, part.fan_out), part.shape if of_kernel else part.shape[-1:], part)
+        for part in geometry.by_part
+    ]
+    if scheme.linear_map:
+        return found if of_kernel else []
+    laws = [one.law(part_shape) for one, part_shape, _ in found] if scheme.elementwise else []
+    return found if any(law != laws[0] for law in laws) else []
+
+
 def law_of(
     initializer: Any, shape: tuple[int, ...], geometry: Geometry | None = None
 ) -> Law | None:
     """The law of an entry of what `draw` gives, where it is known."""
     if not isinstance(initializer, Scheme):
         return None
+    if (parts := _parts(initializer, shape, geometry)) and geometry is not None:
+        laws = [law_of(one, part_shape, part) for one, part_shape, part in parts]
+        return mixture(laws, [size / sum(geometry.parts) for size in geometry.parts])
     if geometry is not None and _is_by_maps(initializer, shape, geometry):
         shape = geometry.map_shape
     return initializer.law(shape)

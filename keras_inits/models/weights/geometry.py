@@ -31,9 +31,12 @@ class Geometry:
             default in the weight's.
         active: How many inputs are not zero at a time, if not all: 1 of an embedding's.
         strides: What fan_in and fan_out are divided by.
+        parts: Of a weight that holds several maps side by side, how many outputs each has, in turn: (n, n, n) of
+            queries, keys and values of n features, or of each head's n features.
 
     Raises:
-        ValueError: The axes are not all named once, or `split` has another number of entries.
+        ValueError: The axes are not all named once, `split` has another number of entries, or the outputs are no
+            multiple of the parts.
 
     Example:
         >>> Geometry((3, 3, 8, 16), (0, 1, 2), (3,), field=(0, 1)).fan_out
@@ -50,6 +53,7 @@ class Geometry:
     units: Axes = ()
     active: int | None = None
     strides: tuple[int, int] = (1, 1)
+    parts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         own = {"shape": tuple(self.shape), "split": tuple(self.split or self.shape)}
@@ -70,6 +74,17 @@ class Geometry:
             raise checks.value_error("Geometry", "units", f"the axes {rest} in some order", self)
         for name, value in own.items():
             object.__setattr__(self, name, value)
+        if self.parts:
+            self._check_parts()
+
+    def _check_parts(self) -> None:
+        object.__setattr__(self, "parts", tuple(self.parts))
+        count = self._count(self.outputs)
+        if any(not isinstance(n, int) or n < 1 for n in self.parts) or count % sum(self.parts):
+            expected = f"numbers of outputs, of whose sum the {count} outputs are a multiple"
+            raise checks.value_error("Geometry", "parts", expected, self.parts)
+        if self.gates:
+            raise checks.value_error("Geometry", "parts", "empty beside gates", self.parts)
 
     @property
     def fan_in(self) -> float:
@@ -79,9 +94,17 @@ class Geometry:
 
     @property
     def fan_out(self) -> float:
-        """How many outputs one input reaches, through one gate."""
+        """How many outputs one input reaches, through one gate or the largest part."""
         fan = self._count(self.outputs) * self._count(self.field)
+        if self.parts:
+            fan = fan // sum(self.parts) * max(self.parts)
         return fan if self.strides[1] == 1 else fan / self.strides[1]
+
+    @property
+    def fans(self) -> tuple[float, ...]:
+        """(fan_in, fan_out), with a fan_out for each part where these differ."""
+        outs = [part.fan_out for part in self.by_part] if len({*self.parts}) > 1 else [self.fan_out]
+        return (self.fan_in, *outs)
 
     @property
     def gate_count(self) -> int:
@@ -99,6 +122,37 @@ class Geometry:
         others = [axis for axis in self.inputs if axis not in self.field]
         field = [self.split[axis] for axis in self.field]
         return (*field, self._count(others), self._count(self.outputs))
+
+    @property
+    def by_part(self) -> list[Geometry]:
+        """Each part as a weight of its own, its outputs on the last axis."""
+        others = [axis for axis in range(len(self.split)) if axis not in self.outputs]
+        number = {axis: i for i, axis in enumerate(others)}
+        turns = self._count(self.outputs) // sum(self.parts)
+        return [
+            Geometry(
+                (*(self.split[axis] for axis in others), turns * size),
+                tuple(number[axis] for axis in self.inputs),
+                (-1,),
+                tuple(number[axis] for axis in self.repeats),
+                field=tuple(number[axis] for axis in self.field),
+                active=self.active,
+                strides=self.strides,
+            )
+            for size in self.parts
+        ]
+
+    def joined(self, drawn: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+        """The weight, or its bias, of this shape, from its parts as `by_part` has them."""
+        turns = self._count(self.outputs) // sum(self.parts)
+        blocks = [part.reshape(*part.shape[:-1], turns, -1) for part in drawn]
+        whole = np.concatenate(blocks, axis=-1)
+        if shape == self.shape:
+            outputs = sorted(self.outputs)
+            others = [axis for axis in range(len(self.split)) if axis not in outputs]
+            order = [*others, *outputs]
+            whole = whole.reshape([self.split[axis] for axis in order]).transpose(np.argsort(order))
+        return np.ascontiguousarray(whole).reshape(shape)
 
     def assembled(self, maps: np.ndarray) -> np.ndarray:
         """The weight, from maps of `map_shape` one after another: repeats first, then gates."""

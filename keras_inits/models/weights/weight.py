@@ -22,6 +22,10 @@ class Weight:
 
     def orthonormal(self, stream: Stream) -> np.ndarray:
         """Every map drawn Haar-orthogonal (Saxe et al. 2014; Mishkin & Matas 2015, section 3)."""
+        if self.geometry.parts:
+            parts = [Weight(self.variable, part) for part in self.geometry.by_part]
+            drawn = [part.orthonormal(stream.child("part", i)) for i, part in enumerate(parts)]
+            return self.geometry.joined(drawn, self.geometry.shape)
         *field, inputs, outputs = self.geometry.map_shape
         rows = math.prod(field) * inputs
         count = math.prod(self.geometry.shape) // max(rows * outputs, 1)

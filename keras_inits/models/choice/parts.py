@@ -1,0 +1,109 @@
+"""The parts of fused kernels, for the schemes to which they make a difference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import keras
+
+from keras_inits.base import Scheme
+from keras_inits.host import is_keras
+from keras_inits.models.flow.places import places
+from keras_inits.models.residual.branches import symbolic_inputs, traced
+from keras_inits.models.residual.graph import Graph
+from keras_inits.models.residual.parts import APART, Fused, fused
+from keras_inits.models.residual.trace import is_matrix
+from keras_inits.models.variables.walk import Slot
+from keras_inits.models.weights.geometry import Geometry
+from keras_inits.reports.report import Problem
+from keras_inits.schemes.recurrent import Gated
+from keras_inits.schemes.variance_scaling import VarianceScaling
+
+_WHY = "A kernel that holds queries, keys and values has the fans of one map: say its parts by register_geometry."
+
+
+class Parts:
+    """The fused kernels of a model, which is followed when the first scheme with fans asks."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.problems: list[Problem] = []
+        self._unseen: list[Problem] = []
+
+    def of(self, slot: Slot, scheme: Any, geometry: Geometry | None) -> Geometry | None:
+        """The geometry with the parts of the slot's kernel; what is unclear is a problem to some schemes."""
+        if isinstance(scheme, Gated) and geometry is not None:
+            return replace(geometry, parts=())  # the gates that a user names prevail
+        if (geometry is not None and geometry.parts) or not _has_fans(scheme):
+            return geometry
+        kernel = getattr(slot.layer, "kernel", None) if slot.role == "bias" else slot.variable
+        known = self._fused.geometries.get(id(kernel))
+        if _counts_outputs(scheme):
+            self.problems += self._unseen
+            self._unseen = []
+            if any(slot.variable is variable for variable in self._fused.unclear):
+                reason = "its outputs are taken apart in no regular order: drawn as one map"
+                self.problems.append(Problem(slot.path, reason, _WHY))
+        if known is None or (geometry is None and known.shape != slot.shape):
+            return geometry
+        return known if geometry is None else replace(geometry, parts=known.parts)
+
+    @cached_property
+    def _fused(self) -> Fused:
+        if not _may_be_taken_apart(self.model):
+            return Fused()
+        try:
+            found = traced(
+                "initialize", self.model, symbolic_inputs("initialize", self.model, None)
+            )
+        except ValueError as error:
+            reason = f"whether its kernels hold several maps cannot be seen: {error}"
+            self._unseen = [Problem(self.model.name, reason, _WHY)]
+            return Fused()
+        names = {id(place.layer): place.path for place in places(self.model)}
+        self._unseen = [
+            Problem(
+                names.get(id(layer), layer.name),
+                f"the call of {type(layer).__name__} cannot be followed: {reason}",
+                _WHY,
+            )
+            for layer, reason in found.closed
+            if any(map(is_matrix, layer.variables))
+        ]
+        return fused(Graph(found.steps))
+
+
+def _inner(scheme: Any) -> Any:
+    """The scheme that has the fans."""
+    for name in ("initializer", "value"):
+        if isinstance(inner := getattr(scheme, name, None), Scheme):
+            return _inner(inner)
+    return scheme
+
+
+def _has_fans(scheme: Any) -> bool:
+    inner = _inner(scheme)
+    return isinstance(inner, VarianceScaling) or _counts_outputs(scheme)
+
+
+def _counts_outputs(scheme: Any) -> bool:
+    """Whether a scheme draws a part otherwise than the whole."""
+    inner = _inner(scheme)
+    if isinstance(inner, VarianceScaling):
+        return inner.mode != "fan_in" and inner.input_axes is None
+    return isinstance(inner, Scheme) and inner.linear_map
+
+
+def _may_be_taken_apart(model: Any) -> bool:
+    """Whether a model has operations between its layers, or in layers that are not Keras's own."""
+    for place in places(model):
+        layer = place.layer
+        graph = [type(op).__name__ for op in getattr(layer, "operations", ())]
+        if APART.intersection(graph) or isinstance(layer, keras.layers.Lambda):
+            return True
+        built_of_layers = isinstance(layer, keras.Sequential) or graph
+        if not built_of_layers and not is_keras(layer) and any(map(is_matrix, layer.variables)):
+            return True
+    return False
