@@ -9,6 +9,7 @@ channel have the product moment E[g(a, e) g(a, e')], which what pools over posit
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -149,33 +150,44 @@ def channels_dropped(signal: Signal, rate: float) -> Signal:
     return replace(signal, table=table, chances=chances, latent=object())
 
 
-def averaged(signal: Signal, count: float, profile: np.ndarray) -> Signal:
+def averaged(signal: Signal, count: float) -> Signal:
     """The mean of `count` positions."""
     rows, (e, _) = signal.rows[:, None], _entries()
     spread = np.sqrt(((signal.table - rows) ** 2 @ signal.weights) / count)[:, None]
-    return _pooled(signal, rows + spread * e, profile)
+    return _new_entries(signal, rows + spread * e)
 
 
-def largest(signal: Signal, count: float, profile: np.ndarray) -> Signal:
-    """The largest of `count` positions: for each a, the quantile of the largest at e's."""
-    weights = _entries()[1]
-    at = np.cumsum(weights) - weights / 2
-    table = np.empty((len(signal.table), len(weights)))
-    for i, row in enumerate(signal.table):
-        order = np.argsort(row, kind="stable")
-        chance = np.cumsum(signal.weights[order]) - signal.weights[order] / 2
-        table[i] = np.interp(at, chance**count, row[order])
-    return _pooled(signal, table, profile)
+def largest(signal: Signal, count: float) -> Signal:
+    """The largest of `count` positions, with 1 the same law: for each a, its quantiles at e's."""
+    table = [_quantiles(row, signal.weights, count) for row in signal.table]
+    return _new_entries(signal, np.stack(table))
 
 
-def _pooled(signal: Signal, table: np.ndarray, profile: np.ndarray) -> Signal:
-    new = replace(signal, table=table, weights=_entries()[1], latent=object())
-    return replace(new, profile=np.ones_like(profile)).in_place(profile)
+def _quantiles(values: np.ndarray, weights: np.ndarray, count: float = 1) -> np.ndarray:
+    own = _entries()[1]
+    order = np.argsort(values, kind="stable")
+    chance = np.cumsum(weights[order]) - weights[order] / 2
+    return np.interp(np.cumsum(own) - own / 2, chance**count, values[order])
+
+
+def _new_entries(signal: Signal, table: np.ndarray) -> Signal:
+    return replace(signal, table=table, weights=_entries()[1], latent=object())
+
+
+def spread_over(make: Callable[[float], Signal], counts: np.ndarray, profile: np.ndarray) -> Signal:
+    """`make(count)` at each place; `profile` is the second moment there of what it is made of."""
+    kinds, places, often = np.unique(counts, return_inverse=True, return_counts=True)
+    made = [make(count) for count in kinds]
+    usual = made[int(often.argmax())]
+    if len(made) > 1:
+        seconds = np.array([one.second for one in made]) / (usual.second or 1.0)
+        profile = profile * seconds[places.reshape(counts.shape)]
+    return replace(usual, profile=np.ones_like(profile)).in_place(profile)
 
 
 def joined(signals: list[Signal], profile: np.ndarray) -> Signal:
     """Side by side, as many of each as it has entries; `profile` is the whole's."""
-    parts = [largest(s, 1, s.profile) for s in signals]  # on the same nodes of e
+    parts = [largest(s, 1) for s in signals]  # on the same nodes of e
     total = sum(s.profile.size for s in signals)
     return Signal(
         np.concatenate([part.table for part in parts]),

@@ -11,8 +11,9 @@ import numpy as np
 
 from keras_inits.models.moments import signal as signals
 from keras_inits.models.moments.arithmetic import Unfollowed, call, combined, says, through
+from keras_inits.models.moments.pooling import POOLS, pooled
 from keras_inits.models.moments.signal import Signal, gaussian
-from keras_inits.models.moments.weighted import as_array
+from keras_inits.models.moments.weighted import as_array, as_tensor
 from keras_inits.models.residual.trace import Step
 
 ops = keras.ops
@@ -50,14 +51,6 @@ _MOVES = (
 _REPEATS = frozenset(
     ["RepeatVector", "BroadcastTo", "Repeat", "Tile", *(f"UpSampling{n}D" for n in (1, 2, 3))]
 )
-_POOLS = {
-    name: largest
-    for kind, largest in (("Max", True), ("Average", False))
-    for name in (
-        f"{kind}Pool",
-        *(f"{place}{kind}Pooling{rank}D" for place in ("", "Global") for rank in (1, 2, 3)),
-    )
-} | {"Max": True, "Amax": True, "Mean": False}
 
 
 def after(step: Step, known: list[Signal | Unknown], zeroed: set[int]) -> list[Signal]:
@@ -79,10 +72,10 @@ def after(step: Step, known: list[Signal | Unknown], zeroed: set[int]) -> list[S
         return _moved(step, inputs[0])
     if "Dropout" in step.kind or step.kind == "GaussianNoise":
         return [_noisy(step, inputs[0])]
-    if step.kind in _POOLS:
-        return [_pooled(step, inputs[0])]
+    if step.kind in POOLS:
+        return [pooled(step, inputs[0])]
     if step.kind in ("Concatenate", "Stack"):
-        profiles = [_tensor(s.profile, t) for s, t in zip(inputs, step.inputs, strict=True)]
+        profiles = [as_tensor(s.profile, t) for s, t in zip(inputs, step.inputs, strict=True)]
         return [signals.joined(inputs, as_array(call(step, profiles)))]
     return [combined(step, inputs, zeroed)]
 
@@ -93,7 +86,7 @@ def _moved(step: Step, signal: Signal) -> list[Signal]:
         step.kind == "Pad" and getattr(operation, "constant_values", None)
     ):
         raise Unfollowed(says(step, "cannot be followed"))
-    moved = call(step, [_tensor(signal.profile, step.inputs[0])])
+    moved = call(step, [as_tensor(signal.profile, step.inputs[0])])
     # Which axis numbers channels, and which ones positions, is known no more.
     turned = len(step.inputs[0].shape) > 2 and step.kind in _TURNS
     alike = signal.alike and step.kind not in _REPEATS and not turned
@@ -134,34 +127,6 @@ def _noisy(step: Step, signal: Signal) -> Signal:
     if kind.startswith("SpatialDropout"):
         return signals.channels_dropped(signal, rate)
     raise Unfollowed(says(step, "cannot be followed"))
-
-
-def _pooled(step: Step, signal: Signal) -> Signal:
-    operation, largest = step.operation, _POOLS[step.kind]
-    before, made = step.inputs[0], step.outputs[0]
-    profile = _tensor(signal.profile, before)
-    if not signal.alike:
-        raise Unfollowed(says(step, "pools positions that do not all relate alike"))
-    size = getattr(operation, "pool_size", None)
-    if size is not None:
-        count = math.prod((size,) * (len(before.shape) - 2) if isinstance(size, int) else size)
-        profile = ops.average_pool(
-            profile, size, operation.strides, operation.padding, operation.data_format
-        )
-    else:
-        axis = getattr(operation, "axis", None)
-        first = getattr(operation, "data_format", keras.config.image_data_format())
-        channel = 1 if first == "channels_first" else len(before.shape) - 1
-        places = [i for i in range(1, len(before.shape)) if i != channel]
-        if axis is not None:
-            axes = axis if isinstance(axis, (list, tuple)) else [axis]
-            if sorted(i % len(before.shape) for i in axes) != places:
-                raise Unfollowed(says(step, "does not pool over positions alone"))
-        elif "Global" not in step.kind:
-            raise Unfollowed(says(step, "does not pool over positions alone"))
-        count = math.prod(before.shape) / math.prod(made.shape)
-        profile = ops.reshape(ops.mean(profile, axis=places), made.shape)
-    return (signals.largest if largest else signals.averaged)(signal, count, as_array(profile))
 
 
 def _normalized(step: Step, given: Signal | Unknown) -> Signal:
@@ -208,9 +173,3 @@ def _scaled(signal: Signal, gamma: np.ndarray | None, beta: np.ndarray | None) -
 def _numbers(layer: Any, names: tuple[str, ...]) -> np.ndarray | None:
     found = next((v for v in layer.variables if v.name in names), None)
     return None if found is None else as_array(found.value).astype("float64")
-
-
-def _tensor(profile: np.ndarray, symbolic: Any) -> Any:
-    dtype = keras.backend.standardize_dtype(symbolic.dtype)
-    full = np.ascontiguousarray(np.broadcast_to(profile, symbolic.shape), "float32")
-    return ops.cast(full, dtype) if "float" in dtype else ops.convert_to_tensor(full)

@@ -101,3 +101,10 @@ def _is_matrix(leaf: Any) -> bool:
 def as_array(tensor: Any) -> np.ndarray:
     """A tensor of the backend's as an array in float32."""
     return keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
+
+
+def as_tensor(profile: np.ndarray, symbolic: Any) -> Any:
+    """A profile as a tensor of a symbolic one's shape and dtype."""
+    dtype = keras.backend.standardize_dtype(symbolic.dtype)
+    full = np.ascontiguousarray(np.broadcast_to(profile, symbolic.shape), "float32")
+    return keras.ops.cast(full, dtype) if "float" in dtype else keras.ops.convert_to_tensor(full)
