@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
@@ -207,7 +207,23 @@ def total(signals: list[Signal], factors: list[float], profiles: list[np.ndarray
     offset = sum(f**2 * (s.shared - s.mean**2) for f, s in zip(factors, signals, strict=True))
     parts = [f**2 * s.second for f, s in zip(factors, signals, strict=True)]
     profile = np.average(np.stack(profiles), axis=0, weights=parts) if any(parts) else profiles[0]
-    return _combined(signals, mean, apart + mean**2, offset + mean**2, profile)
+    made = _combined(signals, mean, apart + mean**2, offset + mean**2, profile)
+    law = reduce(_law_of_sum, (f * _apart(s) for f, s in zip(factors, signals, strict=True)))
+    spread = math.sqrt(law**2 @ made.weights)
+    rows = made.rows[:, None]
+    return made.of(rows + law * (math.sqrt(max(apart - offset, 0.0)) / spread)) if spread else made
+
+
+def _apart(signal: Signal) -> np.ndarray:
+    """The law of how far entries are from their channel's offset, of all channels."""
+    apart = signal.table - signal.rows[:, None]
+    return _quantiles(apart.ravel(), np.outer(signal.chances, signal.weights).ravel())
+
+
+def _law_of_sum(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    weights = _entries()[1]
+    law = _quantiles(np.add.outer(one, other).ravel(), np.outer(weights, weights).ravel())
+    return law - law @ weights
 
 
 def product(signals: list[Signal], profiles: list[np.ndarray]) -> Signal:
