@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 
 from keras_inits import backend, checks
+from keras_inits.fans import compute_fans
 from keras_inits.laws import Law
 from keras_inits.streams import Stream
 from keras_inits.streams.narrow import draw_dtype, narrow, numpy_dtype
@@ -67,6 +69,7 @@ class Scheme(keras.initializers.Initializer):
     transient: ClassVar[tuple[str, ...]] = ()
 
     seed: Any = None
+    _layer_fans: tuple[float, float] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -81,7 +84,7 @@ class Scheme(keras.initializers.Initializer):
         name = self.check_dtype(dtype)
         if (kept := backend.backend_dtype(name)) != name:
             name = self.check_dtype(kept)
-        stream = self._stream() if self.random else None
+        stream = as_stream(type(self).__name__, self.seed) if self.random else None
         fill = self._filler(dims, name, stream, on_device=layout is None)
         return place(type(self).__name__, fill, dims, layout)
 
@@ -93,14 +96,23 @@ class Scheme(keras.initializers.Initializer):
         A narrow dtype is asked for only where all entries are `alike`; else `dtype` is float32 or
         float64, and what is given is rounded afterwards.
         """
-        law = self.law(shape)
-        if law is None:
+        if (law := self.law(shape)) is None:
             raise NotImplementedError(f"{type(self).__name__} must have a law or values")
         return law.draw(stream, shape, dtype, index)
 
     def law(self, shape: tuple[int, ...]) -> Law | None:
         """The law of an entry taken at random from a tensor of this shape, or None if not known."""
         return None
+
+    def fans(self, shape: Sequence[int]) -> tuple[float, float]:
+        """(fan_in, fan_out) for `law` to ask: the layer's, where `initialize` knows them, else the shape's."""
+        return self._layer_fans or compute_fans(shape)
+
+    def with_fans(self, fan_in: float, fan_out: float) -> Self:
+        """A copy that takes these fans, whatever the shape (not kept in its config)."""
+        other = copy.copy(self)
+        other._layer_fans = (fan_in, fan_out)
+        return other
 
     def draw(self, shape: Sequence[int], stream: Stream, dtype: Any = None) -> np.ndarray:
         """The entries from a given stream, as a NumPy array; `seed` plays no part."""
@@ -154,16 +166,11 @@ class Scheme(keras.initializers.Initializer):
                 block = np.asarray(block, order="C")  # TensorFlow takes no other
                 block = block if wide == dtype else narrow(block, dtype, support)
             if check and not np.isfinite(block).all():
-                raise self._overflow(dtype)
+                owner = type(self).__name__
+                raise checks.value_error(owner, "entries", f"finite in {dtype}", self)
             return block
 
         return filler
-
-    def _overflow(self, dtype: str) -> ValueError:
-        return checks.value_error(type(self).__name__, "entries", f"finite in {dtype}", self)
-
-    def _stream(self) -> Stream:
-        return as_stream(type(self).__name__, self.seed)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -210,9 +217,8 @@ def draw_from(initializer: Any, shape: tuple[int, ...], dtype: str, stream: Stre
 def reseeded(initializer: Any, stream: Stream) -> Any | None:
     """Another library's initializer with a seed from `stream`; None where its config has no seed."""
     config = initializer.get_config() if hasattr(initializer, "get_config") else {}
-    if not (isinstance(config, dict) and "seed" in config):
-        return None
-    if not hasattr(type(initializer), "from_config"):
+    makes = hasattr(type(initializer), "from_config")
+    if not (makes and isinstance(config, dict) and "seed" in config):
         return None
     seed = int(stream.integers((), 2**31 - 1))
     return type(initializer).from_config({**config, "seed": seed})

@@ -18,7 +18,8 @@ from keras_inits.models.variables.origin import quantization
 from keras_inits.models.variables.rebuild import Computed
 from keras_inits.models.variables.waiting import is_waiting
 from keras_inits.models.variables.walk import STATE_ROLES, Slot, Walk
-from keras_inits.models.weights.adapt import as_scheme, fitted
+from keras_inits.models.weights.adapt import as_scheme, fitted, label
+from keras_inits.models.weights.by_shape import fans_by_shape
 from keras_inits.models.weights.geometry import Geometry
 from keras_inits.models.weights.layers import geometry_of
 from keras_inits.reports.report import Problem
@@ -182,4 +183,8 @@ def _fitted(action: Action, structure: bool | str | None, parts: Parts) -> Actio
         strides = structure == "strides"
         geometry = geometry_of(slot.layer, slot.role, slot.shape, strides=strides)
         geometry = parts.of(slot, scheme, geometry)
-    return replace(action, geometry=geometry, scheme=fitted(scheme, geometry, slot.role))
+    scheme = fitted(scheme, geometry, slot.role)
+    problem = action.problem
+    if slot.role != "bias" and (counted := fans_by_shape(scheme, slot.shape, geometry)):
+        problem = f"{label(action.initializer)} {counted}: let a Scheme's law ask self.fans(shape)"
+    return replace(action, geometry=geometry, scheme=scheme, problem=problem)

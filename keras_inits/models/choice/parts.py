@@ -19,13 +19,12 @@ from keras_inits.models.variables.walk import Slot
 from keras_inits.models.weights.geometry import Geometry
 from keras_inits.reports.report import Problem
 from keras_inits.schemes.recurrent import Gated
-from keras_inits.schemes.variance_scaling import VarianceScaling
 
 _WHY = "A kernel that holds queries, keys and values has the fans of one map: say its parts by register_geometry."
 
 
 class Parts:
-    """The fused kernels of a model, which is followed when the first scheme with fans asks."""
+    """The fused kernels of a model, which is followed when the first scheme that is random asks."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -36,11 +35,14 @@ class Parts:
         """The geometry with the parts of the slot's kernel; what is unclear is a problem to some schemes."""
         if isinstance(scheme, Gated) and geometry is not None:
             return replace(geometry, parts=())  # the gates that a user names prevail
-        if (geometry is not None and geometry.parts) or not _has_fans(scheme):
+        inner = _inner(scheme)
+        if not (isinstance(inner, Scheme) and (inner.random or inner.linear_map)):
+            return geometry
+        if geometry is not None and geometry.parts:  # said by the user
             return geometry
         kernel = getattr(slot.layer, "kernel", None) if slot.role == "bias" else slot.variable
         known = self._fused.geometries.get(id(kernel))
-        if _counts_outputs(scheme):
+        if _counts_outputs(inner):
             self.problems += self._unseen
             self._unseen = []
             if any(slot.variable is variable for variable in self._fused.unclear):
@@ -83,17 +85,18 @@ def _inner(scheme: Any) -> Any:
     return scheme
 
 
-def _has_fans(scheme: Any) -> bool:
-    inner = _inner(scheme)
-    return isinstance(inner, VarianceScaling) or _counts_outputs(scheme)
-
-
-def _counts_outputs(scheme: Any) -> bool:
+def _counts_outputs(scheme: Scheme) -> bool:
     """Whether a scheme draws a part otherwise than the whole."""
-    inner = _inner(scheme)
-    if isinstance(inner, VarianceScaling):
-        return inner.mode != "fan_in" and inner.input_axes is None
-    return isinstance(inner, Scheme) and inner.linear_map
+    if getattr(scheme, "input_axes", None) is not None:
+        return False
+    return scheme.linear_map or _law(scheme, 8) != _law(scheme, 16)
+
+
+def _law(scheme: Scheme, fan_out: float) -> Any:
+    try:
+        return scheme.with_fans(8, fan_out).law((8, 8))
+    except Exception:  # a user's own, for other shapes alone
+        return None
 
 
 def _may_be_taken_apart(model: Any) -> bool:

@@ -88,10 +88,8 @@ def fitted(scheme: Any, geometry: Geometry | None, role: str) -> Any:
 
 
 def _with_fans(scheme: Any, geometry: Geometry, fan_out: float) -> Any:
-    if isinstance(scheme, VarianceScaling):
-        if scheme.input_axes is not None:
-            return scheme
-        return scheme.with_fans(geometry.fan_in, fan_out)
+    if getattr(scheme, "input_axes", None) is not None:
+        return scheme
     # What is drawn once and repeated, or for one gate, has the fan_out of that part.
     if isinstance(scheme, ICNR):
         fan_out /= scheme.copies(geometry.shape)
@@ -104,7 +102,7 @@ def _with_fans(scheme: Any, geometry: Geometry, fan_out: float) -> Any:
             if new is not inner:
                 scheme = copy.copy(scheme)
                 setattr(scheme, name, new)
-    return scheme
+    return scheme.with_fans(geometry.fan_in, fan_out)
 
 
 @dataclass(frozen=True)

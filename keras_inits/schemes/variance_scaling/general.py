@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import keras
 
@@ -57,7 +56,6 @@ class VarianceScaling(Scheme, keras.initializers.VarianceScaling):
     distribution = "truncated_normal"
     #: The variance is scale / fan; else `scale` is None, and `law` alone says the variance.
     by_fan: ClassVar[bool] = True
-    _fixed_fans: tuple[float, float] | None = None
 
     def __init__(
         self,
@@ -80,15 +78,9 @@ class VarianceScaling(Scheme, keras.initializers.VarianceScaling):
         self.seed = check_seed(owner, seed)
         self.input_axes, self.output_axes = axes_pair(owner, input_axes, output_axes)
 
-    def with_fans(self, fan_in: float, fan_out: float) -> Self:
-        """A copy that takes these fans, whatever the shape (not kept in its config)."""
-        other = copy.copy(self)
-        other._fixed_fans = (fan_in, fan_out)
-        return other
-
     def fans(self, shape: Sequence[int]) -> tuple[float, float]:
         """(fan_in, fan_out) that a tensor of this shape is drawn with."""
-        return self._fixed_fans or compute_fans(shape, self.input_axes, self.output_axes)
+        return self._layer_fans or compute_fans(shape, self.input_axes, self.output_axes)
 
     def _spread(self, n: float) -> float:
         """The standard deviation where the fan is n."""
