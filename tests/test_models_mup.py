@@ -232,6 +232,23 @@ def test_it_trains_saves_and_goes_on(tmp_path, rate):
         np.testing.assert_allclose(to_numpy(a), to_numpy(b), atol=1e-6)
 
 
+@pytest.mark.parametrize("make", [lambda: O.Adam(0.1), lambda: O.SGD(0.1)], ids=["Adam", "SGD"])
+def test_an_embedding_trains(make):
+    """TensorFlow's gradient of one is the rows that were looked up."""
+
+    def build(width):
+        return keras.Sequential(
+            [keras.Input((4,), dtype="int32"), L.Embedding(9, width), L.Flatten(), L.Dense(3)]
+        )
+
+    model, ids = build(8), RNG.integers(0, 9, (32, 4))
+    model.compile(mup(model, build(4), seed=0).optimizer(make()), LOSS)
+    before = to_numpy(model.layers[0].embeddings)
+    history = model.fit(ids, Y, epochs=2, verbose=0).history["loss"]
+    assert history[1] < history[0]
+    assert np.abs(to_numpy(model.layers[0].embeddings) - before).max() > 0
+
+
 def test_mixed_precision_trains():
     with_policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
@@ -388,3 +405,185 @@ def test_the_best_rate_at_width_64_is_the_best_at_1024():
     print(f"64: {narrow:g}, 1024: {wide:g}, 1024 in standard parametrization: {standard:g}")
     assert 0.5 <= wide / narrow <= 2
     assert standard / narrow < 0.5
+
+
+class Block(L.Layer):
+    """Two pre-norm branches."""
+
+    def __init__(self, width, heads=2, **options):
+        super().__init__(**options)
+        self.norms = [L.LayerNormalization(name=f"norm_{i}") for i in range(2)]
+        self.attention = L.MultiHeadAttention(heads, width // heads)
+        self.up, self.down = L.Dense(2 * width, "gelu", name="up"), L.Dense(width, name="down")
+
+    def call(self, x):
+        for norm, branch in zip(self.norms, (self._attend, self._feed), strict=True):
+            x = x + branch(norm(x))
+        return x
+
+    def _attend(self, x):
+        return self.attention(x, x)
+
+    def _feed(self, x):
+        return self.down(self.up(x))
+
+
+def deep(blocks, width=16):
+    ids = keras.Input((6,), dtype="int32")
+    x = L.Embedding(11, width)(ids)
+    for i in range(blocks):
+        x = Block(width, name=f"block_{i}")(x)
+    x = L.LayerNormalization(name="last")(x)
+    return keras.Model(ids, L.Dense(11, kernel_initializer="zeros", name="head")(x))
+
+
+def figures(row):
+    return row.depth, row.multiplier, row.adam, row.sgd, row.gradient
+
+
+def test_depth_is_that_of_completep():
+    """Table 1 of Dey et al. 2025 at alpha = 1, m = 4: the last weights take the branch's 1/m."""
+    rows = by_path(mup(deep(4), deep(4), depth_base=deep(1), seed=0))
+    inner, carried, outside = (4, 1, 1, 4, 4), (4, 1 / 4, 1 / 4, 1 / 4, 1), (1, 1, 1, 1, 1)
+    expected = {
+        "embedding/embeddings": outside,
+        "block_3/norm_0/gamma": inner,
+        "block_3/multi_head_attention/query/kernel": inner,
+        "block_3/multi_head_attention/value/bias": inner,
+        "block_3/multi_head_attention/attention_output/kernel": carried,
+        "block_3/multi_head_attention/attention_output/bias": carried,
+        "block_2/norm_1/beta": inner,
+        "block_2/up/kernel": inner,
+        "block_2/down/kernel": carried,
+        "block_2/down/bias": carried,
+        "last/gamma": outside,
+        "head/kernel": outside,
+    }
+    assert {path: figures(rows[path]) for path in expected} == expected
+    assert rows["block/down/kernel"].std == rows["block/down/kernel"].std_before / 4
+
+
+def residual_mlp(depth, width=64, factor=None):
+    def dense(units, **options):  # small, as in GPT-2: few branches then differ little from many
+        return L.Dense(
+            units, kernel_initializer=keras.initializers.RandomNormal(0, 0.02), **options
+        )
+
+    x = inputs = keras.Input((8,))
+    x = L.Dense(width, name="stem")(x)
+    for i in range(depth):
+        hidden = dense(width, activation="relu", name=f"up_{i + 1}")(L.LayerNormalization()(x))
+        added = dense(width, name=f"down_{i + 1}")(hidden)
+        x = L.Add()([x, added if factor is None else factor * added])
+    return keras.Model(inputs, [dense(3, name="head")(L.LayerNormalization()(x)), x])
+
+
+def test_a_model_that_multiplies_its_branches_itself_takes_nothing_on():
+    for own, of_base, expected in ((0.25, None, (4, 1, 1, 4, 4)), (0.25, 0.5, (4, 0.5, 0.5, 1, 2))):
+        model, base = residual_mlp(4, factor=own), residual_mlp(1, factor=of_base)
+        rows = by_path(mup(model, model, depth_base=base, seed=0))
+        assert figures(rows["down_3/kernel"]) == expected
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: O.AdamW(0.01, epsilon=1e-3), lambda: O.SGD(0.1)],
+    ids=["AdamW", "SGD"],
+)
+def test_both_ways_to_multiply_a_branch_train_alike(make):
+    given = []
+    for factor in (None, 0.25):
+        model = residual_mlp(4, 8, factor)
+        start = mup(model, model, depth_base=residual_mlp(1), seed=0)
+        model.compile(start.optimizer(make()), [LOSS, None])
+        model.fit(X, Y, batch_size=16, epochs=3, shuffle=False, verbose=0)
+        given.append(to_numpy(model(X)[0]))
+    assert np.abs(given[0]).max() > 0.01
+    np.testing.assert_allclose(*given, atol=1e-5)
+
+
+def test_width_and_depth_together():
+    base = residual_mlp(4, 16)
+    rows = by_path(mup(residual_mlp(4, 32), base, depth_base=residual_mlp(1, 8), seed=0))
+    assert figures(rows["down_3/kernel"]) == (4, 1 / 4, 1 / 8, 1 / 4, 2)
+    assert figures(rows["up_3/kernel"]) == (4, 1, 1 / 2, 4, 8)
+
+
+def test_at_the_depth_base_nothing_differs():
+    first, second = residual_mlp(2), residual_mlp(2)
+    mup(first, first, depth_base=residual_mlp(2), seed=3)
+    initialize(second, seed=3)
+    for a, b in zip(first.variables, second.variables, strict=True):
+        np.testing.assert_array_equal(to_numpy(a), to_numpy(b))
+
+
+def ending(blocks, end):
+    x = inputs = keras.Input((4, 4, 8))
+    for i in range(blocks):
+        y = L.Conv2D(8, 3, padding="same", name=f"conv_{i}")(L.BatchNormalization()(x))
+        x = L.Add()([x, end(y, i)])
+    return keras.Model(inputs, x)
+
+
+@pytest.mark.parametrize(
+    ("end", "carriers"),
+    [
+        (lambda y, i: L.Dropout(0.1)(y), ["conv_{}/kernel", "conv_{}/bias"]),
+        (lambda y, i: L.BatchNormalization(name=f"n_{i}")(y), ["n_{}/gamma", "n_{}/beta"]),
+        (lambda y, i: y * L.Dense(8, "sigmoid")(L.GlobalAveragePooling2D(keepdims=True)(y)),
+         ["conv_{}/kernel", "conv_{}/bias"]),
+        (lambda y, i: L.ReLU()(y), []),
+    ],
+    ids=["dropout", "normalization", "gate", "activation"],
+)  # fmt: skip
+def test_what_takes_on_a_branchs_multiplier(end, carriers):
+    report = mup(ending(6, end), ending(6, end), depth_base=ending(2, end), seed=0)
+    expected = {path.format(i) for i in range(6) for path in carriers}
+    assert {row.path for row in report.rows if row.multiplier != 1} == expected
+    model_has_to = [p for p in report.problems if "multiply these branches by 0.3333" in p.why]
+    assert len(model_has_to) == (not carriers)
+
+
+@pytest.mark.parametrize(
+    ("depth_base", "error", "message"),
+    [
+        (3, TypeError, "mup: depth_base must be a built Keras model, got 3"),
+        (mlp(8), ValueError, "mup: depth_base must have residual branches"),
+        (keras.Sequential([L.Dense(2)]), ValueError, "mup: depth_base: .*built"),
+    ],
+)
+def test_bad_depth_bases(depth_base, error, message):
+    model = residual_mlp(1)
+    before = [to_numpy(v) for v in model.variables]
+    with pytest.raises(error, match=message):
+        mup(model, model, depth_base=depth_base)
+    for then, variable in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(to_numpy(variable), then)
+
+
+def change_of_the_stream(depth, by_depth, make, seed, steps=3):
+    """The mean change of what the last branch is added to, after a few steps."""
+    model, optimizer = residual_mlp(depth), make()
+    base = residual_mlp(2) if by_depth else model
+    start = mup(model, model, depth_base=base, seed=seed)
+    before = to_numpy(model(X)[1])
+    model.compile(start.optimizer(optimizer), [LOSS, None])
+    for _ in range(steps):
+        model.train_on_batch(X, Y)
+    return np.abs(to_numpy(model(X)[1]) - before).mean()
+
+
+@pytest.mark.large
+@pytest.mark.once
+@pytest.mark.parametrize("make", [lambda: O.Adam(1e-3), lambda: O.SGD(0.1)], ids=["Adam", "SGD"])
+def test_changes_keep_their_size_from_2_to_32_blocks(make):
+    depths, slopes = [2, 4, 8, 16, 32], []
+    for by_depth in (True, False):
+        changes = [
+            np.mean([change_of_the_stream(n, by_depth, make, seed) for seed in range(3)])
+            for n in depths
+        ]
+        slopes.append(np.polyfit(np.log(depths), np.log(changes), 1)[0])
+        print(f"{'CompleteP' if by_depth else 'usual'}: slope {slopes[-1]:.2f}, {changes}")
+    assert abs(slopes[0]) < 0.05
+    assert slopes[1] > 0.5

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from keras_inits.models.residual.carriers import carriers, inside
 from keras_inits.models.residual.graph import Graph
 from keras_inits.models.residual.sums import Sum
 from keras_inits.models.residual.trace import PRODUCTS, Step
@@ -33,6 +34,10 @@ class Branch:
         stream_factor: The number that the stream is multiplied by before the addition.
         stream: Number of its stream, from 1.
         width: How many features the stream has.
+        variables: All its variables, vectors too.
+        carriers: Those that multiply the branch by a number if each of them is multiplied by it: the last
+            weights and their biases, a normalization's gamma and beta. Empty where what follows the
+            last weights is not linear.
     """
 
     path: str
@@ -48,6 +53,8 @@ class Branch:
     stream_factor: float
     stream: int
     width: int
+    variables: tuple[str, ...]
+    carriers: tuple[str, ...]
 
     @property
     def between(self) -> str:
@@ -88,8 +95,7 @@ def _row(
     between = [step for step in after if not step.matrices]
     end = any(map(graph.is_norm, between))
     norms = [name for name, is_so in (("pre", pre), ("end", end), ("post", post)) if is_so]
-    inside = _inside(graph, found, values=True)
-    weights = _paths(inside, paths)
+    weights = _paths(_inside(graph, found, values=True), paths)
     scores = _paths(_inside(graph, found, values=False), paths)
     ends = last_weights(found, paths)
     return Branch(
@@ -106,6 +112,8 @@ def _row(
         stream_factor=found.factor,
         stream=stream,
         width=int(found.step.outputs[0].shape[-1]),
+        variables=_named((w for step in inside(graph, found) for w in step.weights), paths),
+        carriers=_named(carriers(graph, found.branch) or (), paths),
     )
 
 
@@ -123,8 +131,11 @@ def _has_matrix(step: Step) -> bool:
 
 
 def _paths(steps: Iterable[Step], paths: dict[int, str]) -> tuple[str, ...]:
-    found = [paths[id(w)] for step in steps for w in step.matrices if id(w) in paths]
-    return tuple(dict.fromkeys(found))
+    return _named((weight for step in steps for weight in step.matrices), paths)
+
+
+def _named(variables: Iterable[Any], paths: dict[int, str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(paths[id(v)] for v in variables if id(v) in paths))
 
 
 def last_weights(found: Sum, paths: dict[int, str]) -> tuple[str, ...]:

@@ -1,9 +1,8 @@
-"""muP: starts and learning rates with which the best settings at one width are those at another."""
+"""muP: starts and learning rates with which the best settings at one size are those at another."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import keras
@@ -12,40 +11,17 @@ from keras_inits import checks
 from keras_inits.models.initialize import initialize
 from keras_inits.models.variables.waiting import refuse_deferring
 from keras_inits.models.variables.walk import Slot, walk
-from keras_inits.models.weights.adapt import as_scheme, law_of
+from keras_inits.models.width.depth import Depth, depths
 from keras_inits.models.width.optimizer import MupOptimizer, check_optimizer
-from keras_inits.models.width.roles import Width, head_size, is_known, weights, width_of
+from keras_inits.models.width.plan import planned
+from keras_inits.models.width.roles import weights
 from keras_inits.reports.report import Panel, Problem, Report
-from keras_inits.schemes.depth import Scaled
 
 _O = keras.optimizers
 # Whose update does not change where all gradients are scaled; and those whose update scales with them.
 # Nadam is none of them: a part of its state moves on outside of its `update_step`.
 _ADAM_LIKE = (_O.Adam, _O.Adamax, _O.RMSprop, _O.Adagrad, _O.Lion)
 _SGD_LIKE = (_O.SGD,)
-
-
-@dataclass(frozen=True)
-class MupRow:
-    """A variable: its role, its width over the base's, and what follows from them.
-
-    `multiplier` is the factor in the forward pass that muP asks for; it is contained in `std`,
-    `adam` and `sgd`, so that the model computes what it did. `std_before` is that of its own
-    initializer, `std` that of muP, `adam` and `sgd` are factors of the learning rate. Gradients are
-    `gradient` times smaller than at the base.
-    """
-
-    path: str
-    shape: tuple[int, ...]
-    role: str
-    width: float
-    multiplier: float
-    std_before: float | None
-    std: float | None
-    adam: float
-    sgd: float
-    gradient: float
-    note: str = ""
 
 
 class Mup(Report):
@@ -56,6 +32,7 @@ class Mup(Report):
         "path": "path",
         "role": "role",
         "width": "width",
+        "depth": "depth",
         "multiplier": "multiplier",
         "std_before": "own std",
         "std": "std",
@@ -63,7 +40,7 @@ class Mup(Report):
         "sgd": "rate (SGD)",
         "note": "note",
     }
-    drop: ClassVar = ("note", "std_before", "multiplier", "width")
+    drop: ClassVar = ("note", "std_before", "multiplier", "width", "depth")
     panels: ClassVar = (Panel("standard deviation", "std_before", "std", "own initializer", "muP"),)
 
     def __init__(self, rows: Any, problems: Any, model: Any) -> None:
@@ -112,7 +89,15 @@ class Mup(Report):
         return MupOptimizer(optimizer, factors, gradients, [tuple(v.shape) for v in trained])
 
 
-def mup(model: Any, base: Any, *, delta: Any = None, seed: Any = None) -> Mup:
+def mup(
+    model: Any,
+    base: Any,
+    *,
+    delta: Any = None,
+    depth_base: Any = None,
+    x: Any = None,
+    seed: Any = None,
+) -> Mup:
     """Draw a model's weights for the maximal update parametrization, relative to a narrower one.
 
     Every weight is drawn from its own initializer at the base's fans. With r the ratio of the
@@ -125,6 +110,11 @@ def mup(model: Any, base: Any, *, delta: Any = None, seed: Any = None) -> Mup:
         base: The same model in the width at which hyperparameters are tuned, built.
         delta: The same model in a third width, where not every dimension in which model and base
             differ is a width: only those in which base and delta differ are.
+        depth_base: The same model in the depth at which hyperparameters are tuned, in any width, built: with m
+            times its number of residual branches, each branch is multiplied by 1/m (CompleteP). The
+            model computes what it did: the last weights and biases of a branch take the factor
+            on, but for what the model multiplies itself (compared with `depth_base`).
+        x: Inputs of the model, where `residual_branches` needs them for `depth_base`.
         seed: As in every scheme; each variable's draw depends on it and on its path.
 
     Returns:
@@ -133,7 +123,8 @@ def mup(model: Any, base: Any, *, delta: Any = None, seed: Any = None) -> Mup:
 
     Raises:
         ValueError, TypeError: A model is not built, or the base (delta) has other layers than the
-            model: the first that differs is named. The model is then as it was.
+            model: the first that differs is named; or model or `depth_base` has no residual
+            branches, or they have not the same number of streams. The model is then as it was.
 
     Example:
         >>> def build(width):
@@ -143,80 +134,25 @@ def mup(model: Any, base: Any, *, delta: Any = None, seed: Any = None) -> Mup:
         >>> [row.role for row in mup(build(64), build(16), seed=0).rows]
         ['input', 'vector', 'output', 'fixed']
 
-    Source: Yang et al. 2022 (arXiv 2203.03466), tables 3 and 8.
+    Source: Yang et al. 2022 (arXiv 2203.03466), tables 3 and 8; depth: Dey et al. 2025 (arXiv
+    2505.01618), table 1 with alpha = 1; what it says of Adam gives SGD's rates.
     """
     refuse_deferring("mup")
     slots = weights(walk(model, "mup"))
     bases = _matching("base", slots, base)
     others = slots if delta is None else _matching("delta", slots, delta)
+    deep, problems = ({}, []) if depth_base is None else depths(model, depth_base, x)
     chosen = {
-        slot.path: _planned(slot, b, other)
+        slot.path: planned(slot, b, other, deep.get(slot.path, Depth()))
         for slot, b, other in zip(slots, bases, others, strict=True)
     }
     rules = [
         (_named(path), plan.scheme) for path, plan in chosen.items() if plan.scheme is not None
     ]
     drawn = initialize(model, rules or None, seed=seed, structure=False)
-    problems = [*drawn.problems]
+    problems += drawn.problems
     problems += [Problem(path, p) for path, plan in chosen.items() if (p := plan.problem)]
     return Mup([plan.row for plan in chosen.values()], problems, model)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What becomes of a variable: a scheme where its own initializer does not do."""
-
-    row: MupRow
-    scheme: Any = None
-    problem: str = ""
-
-
-def _planned(slot: Slot, base: Slot, other: Slot) -> _Plan:
-    width = width_of(slot, base, other)
-    heads, base_heads = head_size(slot), head_size(base)
-    # Logits in q.k / d and not q.k / sqrt(d), the same at the base.
-    attention = (base_heads / heads) ** 0.5 if heads and base_heads else 1.0
-    multiplier = width.multiplier * attention
-    own = as_scheme(slot.initializer)
-    before = _std(own, slot)
-    at_base = _std(as_scheme(base.initializer), base)
-    std = None if at_base is None else at_base * width.std * multiplier
-    problem = _problem(slot, width, std)
-    scheme = None
-    if before and std and abs(std / before - 1) > 1e-9:
-        scheme = Scaled(own, std / before)
-    row = MupRow(
-        slot.path,
-        slot.shape,
-        width.role,
-        width.inputs if width.inputs != 1 else width.outputs,
-        multiplier,
-        before,
-        std,
-        width.adam * multiplier,
-        width.sgd * multiplier**2,
-        width.gradient,
-        ""
-        if is_known(slot) or width.role == "fixed"
-        else "by its shape alone: (..., inputs, outputs)",
-    )
-    return _Plan(row, scheme, problem)
-
-
-def _problem(slot: Slot, width: Width, std: float | None) -> str:
-    if getattr(slot.layer, "tie_weights", False) and width.role != "fixed":
-        return (
-            f"also the output's kernel: the model must divide its logits by {width.outputs:g}, the "
-            "width over the base's"
-        )
-    if std is None and slot.initializer is not None and width.role in ("hidden", "output"):
-        return "the law of its initializer is not known: drawn as it is"
-    return ""
-
-
-def _std(scheme: Any, slot: Slot) -> float | None:
-    law = None if scheme is None else law_of(scheme, slot.shape)
-    return None if law is None else law.std
 
 
 def _named(path: str) -> Callable[[Slot], bool]:

@@ -91,9 +91,9 @@ class MupOptimizer(keras.optimizers.Optimizer):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """One variable's update, at its own rate."""
         i = self._get_variable_index(variable)
-        self.updates.update_step(
-            gradient * self.gradients[i], variable, learning_rate * self.factors[i]
-        )
+        # Keras's operation takes the rows that TensorFlow gives as an embedding's gradient, too.
+        gradient = keras.ops.multiply(gradient, self.gradients[i])
+        self.updates.update_step(gradient, variable, learning_rate * self.factors[i])
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
         """Update the variables; both counts of steps move on together."""
