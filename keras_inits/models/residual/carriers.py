@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_inits.models.residual.graph import Graph
+from keras_inits.models.residual.graph import CONTRACTIONS, Graph
 from keras_inits.models.residual.sums import Sum
 from keras_inits.models.residual.trace import PRODUCTS, SUMS, Step
 from keras_inits.models.variables.walk import role_of
@@ -44,7 +44,7 @@ def carriers(graph: Graph, tensor: Any) -> list[Any] | None:
     if graph.is_move(step) or step.kind in _JOINS:
         return _all(graph, step.inputs, [])
     values = graph.values(step)
-    is_product = step.kind in PRODUCTS or graph.is_contraction(step)
+    is_product = step.kind in PRODUCTS | CONTRACTIONS
     return carriers(graph, values[0]) if is_product and len(values) == 1 else None
 
 

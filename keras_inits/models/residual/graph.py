@@ -204,10 +204,6 @@ class Graph:
         # (x - mean(x)) times a statistic of x: neither factor is computed of the other.
         return [t for t in step.inputs if _size(t) < max(map(_size, step.inputs))]
 
-    def is_contraction(self, step: Step) -> bool:
-        """Whether the step multiplies tensors and sums."""
-        return step.kind in _CONTRACTIONS
-
     def is_move(self, step: Step) -> bool:
         """Whether the step passes on what it gets, but for its place, a constant or a scale."""
         if step.matrices or not _is_float(step.outputs[0]):
