@@ -145,7 +145,8 @@ class IDInit(Scheme):
     >>> [float(entry) for entry in x[0]]
     [1.0, 0.0, 1.0, 0.0]
 
-    Source: Pan et al. 2025 (arXiv 2503.04626); `scale` is its tau = 1, `epsilon` its 1e-6.
+    Source: Pan et al. 2025 (arXiv 2503.04626), figure 3: `scale` is its tau = 1, `epsilon` its 1e-6;
+    `noise` as an implementation by others has it.
     """
 
     linear_map = True

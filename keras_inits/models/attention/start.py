@@ -84,7 +84,8 @@ def attention_init(
         >>> round(attention_init(model, "identity", seed=0).rows[0].value_output, 5)
         1.0
 
-    Source: Trockman & Kolter 2023 (arXiv 2305.09828); the four numbers as implementations by others take them.
+    Source: Trockman & Kolter 2023 (arXiv 2305.09828), who published no code; the four numbers as
+    a summary of the paper gives them.
     """
     checks.one_of("attention_init", "method", method, METHODS)
     pairs = [_pair("query_key", query_key), _pair("value_output", value_output)]
