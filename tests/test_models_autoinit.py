@@ -151,6 +151,24 @@ def test_each_kind_of_kernel_gives_variance_1(layer: Any) -> None:
     assert np.mean(found) == pytest.approx(1, abs=4 * np.std(found) / math.sqrt(len(found)) + 1e-3)
 
 
+def test_a_sum_with_a_border_is_normalized_as_it_is() -> None:
+    """Offsets that stop at a border of zeros, and others that do not, before batch normalization."""
+    x = inputs = keras.Input((8, 8, 32))
+    for _ in range(3):  # what makes positions alike
+        x = L.Conv2D(64, 1, activation="relu")(x)
+    x = L.Add()([L.Conv2D(64, 3, padding="same")(x), L.Conv2D(64, 1)(x)])
+    x = L.Cropping2D(3)(L.BatchNormalization()(x))
+    model = keras.Model(inputs, L.Dense(4, name="last")(L.Flatten()(x)))
+    middle = keras.Model(inputs, x)
+    rng, found = np.random.default_rng(0), []
+    for seed in range(12):
+        report = ki.autoinit(model, seed=seed)
+        batch = rng.normal(size=(16, 8, 8, 32)).astype("float32")
+        found.append(float((to_numpy(middle(batch, training=True)) ** 2).mean()))
+    row = next(row for row in report.rows if row.path == "last/kernel")
+    assert 1 / (row.expected_std**2 * row.shape[0]) == pytest.approx(np.mean(found), rel=0.03)
+
+
 def test_embeddings_and_biases() -> None:
     model = keras.Sequential(
         [

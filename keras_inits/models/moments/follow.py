@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -13,7 +13,7 @@ import numpy as np
 from keras_inits.models.moments.arithmetic import Unfollowed, entrywise, through
 from keras_inits.models.moments.signal import Signal, gaussian
 from keras_inits.models.moments.steps import Unknown, after
-from keras_inits.models.moments.weighted import Weighted, weighted
+from keras_inits.models.moments.weighted import Weighted, as_tensor, weighted
 from keras_inits.models.residual.trace import Step, Trace, told
 
 
@@ -98,11 +98,12 @@ def _weighted(step: Step, multiplies: Weighted, given: Signal, result: Followed)
         if not one.trainable:
             raise Unfollowed(f"{one.path} is frozen: what it gives is not known")
     if step.kind == "Embedding":
-        profile = np.ones(step.outputs[0].shape, "float32")
+        profile = along = np.ones(step.outputs[0].shape, "float32")
     else:
-        symbolic = step.inputs[0]
-        full = np.ascontiguousarray(np.broadcast_to(given.profile, symbolic.shape), "float32")
-        profile = multiplies.spread(keras.ops.cast(full, symbolic.dtype))
+        profile, along = (
+            multiplies.spread(as_tensor(one, step.inputs[0]))
+            for one in (given.profile, given.with_channel)
+        )
     size, second = float(profile.mean()), given.second
     if not (size > 0 and math.isfinite(size) and second > 0 and math.isfinite(second)):
         raise Unfollowed("what comes to it has no finite second moment > 0")
@@ -116,15 +117,11 @@ def _weighted(step: Step, multiplies: Weighted, given: Signal, result: Followed)
             result.zeroed.add(id(multiplies.bias))
     reached = result.stds[id(variable)] ** 2 / wanted  # of a shared layer the first call decides
     # Of two positions, each without some inputs at the border, fewer inputs meet the same weights.
-    shared = reached * given.shared / second * min(size, 1.0)
-    made = gaussian(
-        0.0,
-        reached,
-        shared,
-        profile / size,
-        frozenset({id(variable)}),
-        given.alike,
-    )
+    both = float(along.mean())
+    shared = reached * given.shared / second * min(both**2 / size, 1.0)
+    origins = frozenset({id(variable)})
+    made = gaussian(0.0, reached, shared, profile / size, origins, given.alike)
+    made = replace(made, along=along / (both or 1.0))
     activation = getattr(step.operation, "activation", None)
     if activation is None or activation is keras.activations.linear:
         return made

@@ -43,7 +43,7 @@ class Signal:
     of the tensor's shape, is the second moment of each entry over the mean of its kind. Signals with one `latent` are
     functions of the same a and e. `origins` are the inputs and random weights of which the values are
     made: two signals without a common one are uncorrelated. `alike`: that any two positions relate
-    alike is known.
+    alike is known. `along`: see `with_channel`.
     """
 
     table: np.ndarray
@@ -53,6 +53,7 @@ class Signal:
     latent: object
     origins: frozenset[int]
     alike: bool = True
+    along: np.ndarray | None = None
 
     @property
     def rows(self) -> np.ndarray:
@@ -77,16 +78,27 @@ class Signal:
     def variance(self) -> float:
         return self.second - self.mean**2
 
+    @property
+    def with_channel(self) -> np.ndarray:
+        """E[x m] of each entry and the mean m of its channel, over its mean.
+
+        Where it is not known from the kernel: what is of mean 0 is in proportion to the second moment, and
+        what is not, to its root.
+        """
+        if self.along is not None:
+            return self.along
+        return self.profile if self.mean**2 < 1e-6 * self.second else np.sqrt(self.profile)
+
     def of(self, table: np.ndarray) -> Signal:
         """Another function of the same a and e."""
-        return replace(self, table=table)
+        return replace(self, table=table, along=None)
 
     def in_place(self, profile: np.ndarray) -> Signal:
         """The same entries elsewhere: `profile` in units of the old one's mean."""
         size = float(profile.mean())
         if not size:
-            return replace(self, table=self.table * 0.0, profile=np.ones_like(profile))
-        return replace(self, table=self.table * math.sqrt(size), profile=profile / size)
+            return replace(self.of(self.table * 0.0), profile=np.ones_like(profile))
+        return replace(self.of(self.table * math.sqrt(size)), profile=profile / size)
 
 
 def gaussian(
@@ -111,11 +123,8 @@ def without_offsets(signal: Signal) -> Signal:
     variance = apart**2 @ signal.weights
     if not (variance > 0).all():
         raise ValueError("its input does not vary")
-    # The channel's mean is taken off everywhere. At a border of zeros a kernel's own offset misses some
-    # inputs, and is in proportion to them; what is not of mean 0 is smaller there by the root.
-    second, shared, profile = signal.second, signal.shared, signal.profile
-    inside = profile if signal.mean**2 < 1e-6 * second else np.sqrt(profile)
-    profile = (profile * second - 2 * inside * shared + shared) / (second - shared)
+    second, shared = signal.second, signal.shared
+    profile = signal.profile * second - 2 * signal.with_channel * shared + shared
     profile = profile / profile.mean()
     return replace(signal.of(apart / np.sqrt(variance)[:, None]), profile=profile)
 
@@ -209,9 +218,15 @@ def total(signals: list[Signal], factors: list[float], profiles: list[np.ndarray
     profile = np.average(np.stack(profiles), axis=0, weights=parts) if any(parts) else profiles[0]
     made = _combined(signals, mean, apart + mean**2, offset + mean**2, profile)
     law = reduce(_law_of_sum, (f * _apart(s) for f, s in zip(factors, signals, strict=True)))
-    spread = math.sqrt(law**2 @ made.weights)
+    spread = math.sqrt(law**2 @ made.weights) or 1.0
     rows = made.rows[:, None]
-    return made.of(rows + law * (math.sqrt(max(apart - offset, 0.0)) / spread)) if spread else made
+    made = made.of(rows + law * (math.sqrt(max(apart - offset, 0.0)) / spread))
+    own = [f**2 * s.shared for f, s in zip(factors, signals, strict=True)]
+    along = sum(
+        n * np.broadcast_to(s.with_channel, profile.shape)
+        for n, s in zip(own, signals, strict=True)
+    )
+    return replace(made, along=(along + made.shared - sum(own)) / (made.shared or 1.0))
 
 
 def _apart(signal: Signal) -> np.ndarray:
