@@ -222,11 +222,10 @@ def total(signals: list[Signal], factors: list[float], profiles: list[np.ndarray
     rows = made.rows[:, None]
     made = made.of(rows + law * (math.sqrt(max(apart - offset, 0.0)) / spread))
     own = [f**2 * s.shared for f, s in zip(factors, signals, strict=True)]
-    along = sum(
-        n * np.broadcast_to(s.with_channel, profile.shape)
-        for n, s in zip(own, signals, strict=True)
-    )
-    return replace(made, along=(along + made.shared - sum(own)) / (made.shared or 1.0))
+    along = np.full(profile.shape, made.shared - sum(own))  # of one's mean and the other's
+    for n, signal in zip(own, signals, strict=True):
+        along += n * signal.with_channel
+    return replace(made, along=along / (made.shared or 1.0))
 
 
 def _apart(signal: Signal) -> np.ndarray:
