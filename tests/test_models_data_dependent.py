@@ -230,7 +230,7 @@ def test_equal_rates_of_other_networks():
 def test_a_failure_leaves_the_model_as_it_was(monkeypatch):
     model = keras.Sequential([keras.Input((5,)), L.Dense(3)])
     before = to_numpy(model.layers[0].kernel)
-    monkeypatch.setattr("keras_inits.backend.gradients", lambda *a: 1 / 0)
+    monkeypatch.setattr("keras_inits.backend.differentiation.gradients", lambda *a: 1 / 0)
     with pytest.raises(ValueError, match="data_dependent: model .* cannot be differentiated"):
         data_dependent(model, batch(5), equal_rates=True, progress=False)
     np.testing.assert_array_equal(to_numpy(model.layers[0].kernel), before)

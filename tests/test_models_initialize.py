@@ -12,8 +12,8 @@ from conftest import to_numpy
 from keras import layers as L
 
 from keras_inits.legacy.keras1 import schemes as keras1
-from keras_inits.models.choice import values as measuring
 from keras_inits.models.initialize import initialize
+from keras_inits.models.memory import entries as measuring
 from keras_inits.models.variables.walk import walk
 from keras_inits.schemes.constant import Constant
 from keras_inits.schemes.data import FromArray

@@ -86,72 +86,6 @@ def unchanged_generator(seed: int | None = None) -> Iterator[None]:
         yield
 
 
-def gradients(
-    run: Callable[[Callable[[Any], Any]], Any], variables: list[Any]
-) -> tuple[Any, list[Any], list[Any]]:
-    """(scalar, its gradients at the tensors that were marked, its gradients at the variables).
-
-    `run(mark)` computes the scalar; `mark(tensor)` returns the tensor to go on with. Where the scalar
-    does not depend on it the gradient may be None. JAX calls `run` twice, first with values at hand.
-    """
-    if name() == "jax":
-        return _jax_gradients(run, variables)
-    marked: list[Any] = []
-    values = [variable.value for variable in variables]
-    if name() == "tensorflow":
-        import tensorflow as tf
-
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-
-            def watch(tensor: Any) -> Any:
-                tape.watch(tensor)
-                marked.append(tensor)
-                return tensor
-
-            tape.watch(values)
-            scalar = run(watch)
-        found = tape.gradient(scalar, [*marked, *values])
-        found = [None if g is None else tf.convert_to_tensor(g) for g in found]
-    else:
-        import torch
-
-        def require(tensor: Any) -> Any:
-            tensor = tensor if tensor.requires_grad else tensor.detach().requires_grad_(True)
-            marked.append(tensor.view_as(tensor))  # what comes later may change the tensor in place
-            return marked[-1]
-
-        scalar = run(require)
-        wanted = [*marked, *values]
-        asked = (
-            [tensor for tensor in wanted if tensor.requires_grad] if scalar.requires_grad else []
-        )
-        answers = iter(torch.autograd.grad(scalar, asked, allow_unused=True) if asked else ())
-        found = [next(answers, None) if tensor.requires_grad else None for tensor in wanted]
-    return scalar, found[: len(marked)], found[len(marked) :]
-
-
-def _jax_gradients(
-    run: Callable[[Callable[[Any], Any]], Any], variables: list[Any]
-) -> tuple[Any, list[Any], list[Any]]:
-    import jax
-
-    zeros: list[Any] = []
-
-    def note(tensor: Any) -> Any:
-        zeros.append(jax.numpy.zeros_like(tensor))
-        return tensor
-
-    scalar = run(note)
-
-    def function(added: list[Any], values: list[Any]) -> Any:
-        left = iter(added)
-        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
-            return run(lambda tensor: tensor + next(left))
-
-    at_marks, at_variables = jax.grad(function, (0, 1))(zeros, [v.value for v in variables])
-    return scalar, at_marks, at_variables
-
-
 @contextmanager
 def eager(gradients: bool = False) -> Iterator[None]:
     """Values at hand while the model runs, also in calls that are decorated to be compiled.
@@ -183,9 +117,15 @@ def is_symbolic(leaf: Any) -> bool:
     if not keras.ops.is_tensor(leaf):
         return False
     if name() == "jax":
-        import jax
+        import jax.extend
 
-        return isinstance(leaf, jax.core.Tracer)
+        # Under this name since JAX 0.10. What is differentiated without a compiler has a value.
+        place = jax.extend.core if hasattr(jax.extend.core, "concrete_or_error") else jax.core
+        try:
+            place.concrete_or_error(None, leaf)
+        except jax.errors.ConcretizationTypeError:
+            return True
+        return False
     if name() == "tensorflow":
         import tensorflow as tf
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-import keras
-
 from keras_inits import backend, checks
 from keras_inits.models.flow.batch import batch_of, failure
 from keras_inits.models.flow.culprit import culprit
 from keras_inits.models.flow.guards import saved, states
-from keras_inits.models.flow.record import Recorded, record
+from keras_inits.models.flow.record import record
 from keras_inits.models.signal import figures
 from keras_inits.models.signal.flow_faults import flow_faults
 from keras_inits.models.signal.growth import Growth
@@ -30,6 +28,7 @@ from keras_inits.models.signal.weight_faults import is_kernel, unused, weight_fa
 from keras_inits.models.variables.walk import Slot, walk
 from keras_inits.reports.plain import plain
 from keras_inits.reports.report import Problem, Report, count
+from keras_inits.streams import Stream
 from keras_inits.streams.seeds import as_stream, check_seed
 
 
@@ -201,22 +200,25 @@ def examine(
     x = batch_of(owner, model, x)
     scalar = objective(owner, model, y, loss)
     stream = None if seed is None else as_stream(owner, seed)
-    starts = _starts(slots, stream)
-    outputs: list[Any] = []
 
-    def run() -> Any:
-        for variable, value in starts:  # JAX runs the model twice, and both times alike
-            variable.assign(value)
-        outputs.append(model(x, training=training))
-        return scalar(x, outputs[-1])
+    def run() -> tuple[Any, Any]:
+        output = model(x, training=training)
+        return scalar(x, output), output
 
     start = None if stream is None else int(stream.child("torch").integers((), 2**31 - 1))
-    with (
-        saved(states(model, [slot.variable for slot in slots]), set()),
-        backend.unchanged_generator(start),
-    ):
+    changing = states(model, [slot.variable for slot in slots])
+    with saved(changing, set()), backend.unchanged_generator(start):
+        if stream is not None:
+            _seed(slots, stream)
         variables = list(model.trainable_variables) if weights else []
-        recorded = _recorded(owner, model, x, run, variables, progress)
+        try:
+            recorded = record(model, run, look, variables, owner if progress else "")
+        except Exception as error:
+            if str(error).startswith(f"{owner}: "):
+                raise
+            where, runs = culprit(model, run, variables)
+            what = "cannot be differentiated" if runs else "fails"
+            raise failure(owner, model, x, error, what, where) from error
     calls = seen(recorded, {id(slot.layer) for slot in slots if is_kernel(slot)})
     forward, backward = growths(calls)
     return SignalReport(
@@ -225,7 +227,7 @@ def examine(
             *flow_faults(calls, forward, backward),
             *weight_faults(slots),
             *unused(slots, {id(model), *recorded.ran()}, recorded.weights),
-            *target_faults(calls, y, outputs[0]),
+            *target_faults(calls, y, recorded.output),
             *(Problem(at.path, f"{reason}; not looked at") for at, reason in recorded.missed),
         ],
         weight_rows(recorded, {id(slot.variable): slot for slot in slots}),
@@ -236,24 +238,7 @@ def examine(
     )
 
 
-def _recorded(
-    owner: str, model: Any, x: Any, run: Any, variables: list[Any], progress: bool
-) -> Recorded:
-    try:
-        return record(model, run, look, variables, owner if progress else "")
-    except Exception as error:
-        if str(error).startswith(f"{owner}: "):
-            raise
-        where, runs = culprit(model, run, variables)
-        what = "cannot be differentiated" if runs else "fails"
-        raise failure(owner, model, x, error, what, where) from error
-
-
-def _starts(slots: list[Slot], stream: Any) -> list[tuple[Any, Any]]:
-    """The states of the seeds: as they are, or from a stream."""
-    seeds = [slot for slot in slots if slot.role == "seed_state"]
-    if stream is None:
-        return [(slot.variable, keras.ops.copy(slot.variable.value)) for slot in seeds]
-    return [
-        (slot.variable, [int(stream.child(slot.path).integers((), 2**31 - 1)), 0]) for slot in seeds
-    ]
+def _seed(slots: list[Slot], stream: Stream) -> None:
+    for slot in slots:
+        if slot.role == "seed_state":
+            slot.variable.assign([int(stream.child(slot.path).integers((), 2**31 - 1)), 0])

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_inits import backend
+from keras_inits.backend import differentiation
 from keras_inits.models.flow.batch import failure
 from keras_inits.models.flow.guards import assign_in_call, read, saved
 from keras_inits.models.flow.visit import visit
@@ -71,17 +72,17 @@ def _rates(
 ) -> dict[str, float]:
     weights = [layer.scalable.weight.variable for layer in layers]
 
-    def run(mark: Any) -> Any:
+    def run(mark: Any) -> tuple[Any, None]:
         outputs = [y for y in keras.tree.flatten(model(x, training=False)) if _is_float(y)]
         products = [
             ops.sum(ops.cast(y, "float32") * ops.convert_to_tensor(stream.child(i).normal(y.shape)))
             for i, y in enumerate(outputs)
         ]
-        return sum(products[1:], products[0])
+        return sum(products[1:], products[0]), None
 
     with saved(model.variables, set()), backend.eager(gradients=True):
         try:
-            _, _, gradients = backend.gradients(run, weights)
+            gradients = differentiation.gradients(run, weights).at_variables
         except Exception as error:
             raise failure(owner, model, x, error, "cannot be differentiated") from error
     rates = {}

@@ -14,6 +14,7 @@ import numpy as np
 from keras_inits.backend import spread
 from keras_inits.base import Scheme
 from keras_inits.models.choice.choose import COMPUTED, Action
+from keras_inits.models.memory.entries import mean_and_variance
 from keras_inits.models.variables.walk import Slot
 from keras_inits.models.weights.adapt import (
     LONG,
@@ -27,12 +28,8 @@ from keras_inits.models.weights.adapt import (
 )
 from keras_inits.schemes.variance_scaling import VarianceScaling
 from keras_inits.streams import Stream
-from keras_inits.streams.default.tiles import compiled, in_parallel
 from keras_inits.streams.narrow import numpy_dtype
 from keras_inits.streams.seeds import as_stream
-
-CHUNK = 2**17
-_in_c = getattr(compiled, "moments", None)
 
 
 @dataclass(frozen=True)
@@ -147,12 +144,6 @@ def _checked(slot: Slot, values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _chunks(array: np.ndarray) -> list[np.ndarray]:
-    """Its entries a few at a time: what is computed from the whole would take memory like the draw."""
-    flat = np.ascontiguousarray(array).reshape(-1)
-    return [flat[at : at + CHUNK] for at in range(0, flat.size, CHUNK)]
-
-
 def row(action: Action, array: np.ndarray | None) -> Drawn:
     """What the report says of the variable."""
     slot, geometry, used = action.slot, action.geometry, action.scheme
@@ -193,37 +184,11 @@ def _std(action: Action, parts: list[np.ndarray | None]) -> float | None:
             for of in (np.real, np.imag)
         )
         return None if real is None or imaginary is None else math.hypot(real, imaginary)
-    chunks = [chunk for part in parts if part is not None for chunk in _chunks(part)]
-    size = sum(chunk.size for chunk in chunks)
-    if not size:
+    found = [part for part in parts if part is not None and part.size]
+    if not found:
         return None
-    shift = float(chunks[0][0])
-    mean, square = _moments(chunks, size, shift)
-    # Where the first entry lies far apart, digits cancel.
-    if mean and mean * mean > 1e6 * (square - mean * mean):
-        mean, square = _moments(chunks, size, shift + mean)
-    if not math.isfinite(square) and not all(np.isfinite(chunk).all() for chunk in chunks):
+    measured = mean_and_variance(found)
+    if measured is None:
         with _named(action):
             raise ValueError(f"its values are not all finite in {action.slot.dtype}")
-    if any(part is None for part in parts):
-        return None
-    variance = square - mean * mean  # NaN where float64's largest numbers have no squares
-    return math.inf if math.isnan(variance) else math.sqrt(max(variance, 0.0))
-
-
-def _moments(chunks: list[np.ndarray], size: int, shift: float) -> tuple[float, float]:
-    """The means of x - shift and of its square."""
-
-    def sums(chunk: np.ndarray) -> tuple[float, float]:
-        if chunk.itemsize < 4:
-            chunk = chunk.astype(np.float32)
-        if _in_c and chunk.dtype == np.float32:
-            return _in_c(chunk, shift)
-        with np.errstate(over="ignore", invalid="ignore"):
-            apart = chunk.astype(np.float64) - shift
-            # Not `apart @ apart`: BLAS's own threads and these wait for each other.
-            return float(apart.sum()), float(np.square(apart, out=apart).sum())
-
-    # They come in any order, and the sum of floats depends on it.
-    first, second = map(sorted, zip(*in_parallel(sums, chunks), strict=True))
-    return sum(first) / size, sum(second) / size
+    return None if any(part is None for part in parts) else math.sqrt(measured[1])

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from keras_inits import backend
+from keras_inits.backend import differentiation
 from keras_inits.models.flow.hooks import first_floating, hooked
 from keras_inits.models.flow.places import Place, places
 
@@ -69,7 +70,7 @@ class _Search:
 
         try:
             with backend.eager(gradients=True):
-                backend.gradients(marked, variables or [])
+                differentiation.gradients(marked, variables or [])
         except Exception:
             return True
         return False

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from keras_inits import backend
+from keras_inits.backend import differentiation
 from keras_inits.models.flow.hooks import first_floating, hooked
 from keras_inits.models.flow.places import Place, places
 from keras_inits.reports.progress import progress
 
 ops = keras.ops
 Look = Callable[["Place", Any], Any]
+Run = Callable[[], tuple[Any, Any]]
 
 
 @dataclass(eq=False)
@@ -25,7 +26,7 @@ class Called:
 
     place: Place
     seen: Any
-    gradient: Any = None
+    gradient: Any
 
 
 @dataclass
@@ -35,10 +36,11 @@ class Recorded:
     `missed` are places whose layers ran in compiled code or gave no floating-point tensor.
     """
 
-    calls: list[Called] = field(default_factory=list)
-    weights: list[tuple[Any, Any]] = field(default_factory=list)
-    missed: list[tuple[Place, str]] = field(default_factory=list)
-    loss: float | None = None
+    calls: list[Called]
+    weights: list[tuple[Any, Any]]
+    missed: list[tuple[Place, str]]
+    loss: float
+    output: Any
 
     def ran(self) -> set[int]:
         """The ids of the layers that were called."""
@@ -47,59 +49,43 @@ class Recorded:
         }
 
 
-def record(
-    model: Any,
-    run: Callable[[], Any],
-    look: Look,
-    variables: list[Any],
-    owner: str = "",
-) -> Recorded:
+def record(model: Any, run: Run, look: Look, variables: list[Any], owner: str = "") -> Recorded:
     """Run a model and record its layers' outputs, and the gradients of what `run` returns.
 
-    `run` calls the model and returns a scalar. `look` is given the place and the output of every
-    call that gives a floating-point tensor, the first one where it gives several. Assignments that
-    the run makes to variables are the caller's to undo. An `owner` says how far it is.
+    `run` calls the model and returns a scalar and the model's output. `look` is given the place and
+    the output of every call that gives a floating-point tensor, the first one where it gives several.
+    Assignments that the run makes to variables are the caller's to undo. An `owner` says how far it is.
     """
     recorder = _Recorder([place for place in places(model) if place.layer is not model])
     shown = bool(owner)
 
-    def marked(mark: Callable[[Any], Any]) -> Any:
-        with recorder.hooked(mark):
+    def watched(mark: differentiation.Mark) -> tuple[Any, Any]:
+        with hooked(recorder.inside, recorder.call, mark):
             return run()
 
     steps = progress(f"{owner}, the run", len(recorder.inside), shown)
     with backend.eager(gradients=True), steps as recorder.advance:
-        loss, at_outputs, at_variables = backend.gradients(marked, variables)
-    found = recorder.found
-    for call, gradient in zip(found.calls, at_outputs, strict=False):
-        call.gradient = gradient
+        found = differentiation.gradients(watched, variables)
+    calls = []
     # Not between the layers: NumPy's threads and the backend's, in turns, would wait for each other.
-    with progress(f"{owner}, the figures", len(found.calls), shown) as advance:
-        for call in found.calls:
-            call.seen = look(call.place, call.seen)
+    with progress(f"{owner}, the figures", len(recorder.seen), shown) as advance:
+        for place, tensor, gradient in zip(
+            recorder.seen, found.tensors, found.at_tensors, strict=True
+        ):
+            calls.append(Called(place, look(place, tensor), gradient))
             advance()
-    found.weights = list(zip(variables, at_variables, strict=True))
-    found.loss = None if loss is None else float(ops.convert_to_numpy(loss))
-    return found
+    weights = list(zip(variables, found.at_variables, strict=True))
+    loss = float(ops.convert_to_numpy(found.scalar))
+    return Recorded(calls, weights, recorder.missed, loss, found.other)
 
 
 class _Recorder:
     def __init__(self, inside: list[Place]) -> None:
         self.inside = inside
-        self.found = Recorded()
         self.thread = threading.get_ident()
-        # JAX traces the run once more for its gradients: then the same calls are marked.
-        self.script: list[bool] = []
-        self.replayed = 0
-        self.runs = 0
         self.advance: Callable[[], None] = lambda: None
-
-    @contextmanager
-    def hooked(self, mark: Callable[[Any], Any]) -> Iterator[None]:
-        """The layers' calls go through this object."""
-        self.runs += 1
-        with hooked(self.inside, self.call, mark):
-            yield
+        self.seen: list[Place] = []
+        self.missed: list[tuple[Place, str]] = []
 
     def call(self, place: Place, original: Any, mark: Any, *args: Any, **kwargs: Any) -> Any:
         """What a hooked layer does when it is called."""
@@ -109,23 +95,16 @@ class _Recorder:
             return output
         leaves = keras.tree.flatten(output)
         first = first_floating(leaves)
-        if not self._wanted(place, leaves, first):
-            return output
-        if self.runs == 1:
-            self.found.calls.append(Called(place, leaves[first]))
-        leaves[first] = mark(leaves[first])
-        return keras.tree.pack_sequence_as(output, leaves)
-
-    def _wanted(self, place: Place, leaves: list[Any], first: int | None) -> bool:
-        if self.runs > 1:
-            self.replayed += 1
-            return self.script[self.replayed - 1] if self.replayed <= len(self.script) else False
-        reason = ""
         if any(map(backend.is_symbolic, leaves)):
-            reason = "runs only in compiled code"
+            self._miss(place, "runs only in compiled code")
         elif first is None:
-            reason = "gives no floating-point tensor"
-        self.script.append(not reason)
-        if reason and not any(place is other for other, _ in self.found.missed):
-            self.found.missed.append((place, reason))
-        return not reason
+            self._miss(place, "gives no floating-point tensor")
+        else:
+            self.seen.append(place)
+            leaves[first] = mark(leaves[first])
+            return keras.tree.pack_sequence_as(output, leaves)
+        return output
+
+    def _miss(self, place: Place, reason: str) -> None:
+        if not any(place is other for other, _ in self.missed):
+            self.missed.append((place, reason))

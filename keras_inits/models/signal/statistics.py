@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits.models.memory.entries import mean_and_variance
+
 BINS = 40
 ROWS, UNITS = 1024, 512  # of the covariance at most: the figures hardly change with more
 
@@ -43,22 +45,22 @@ def statistics(output: Any, axis: int = -1) -> Statistics:
     """The figures of a tensor whose `axis` numbers the units."""
     array = keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
     flat = _by_unit(array, axis)
-    bad = flat.size - int(np.isfinite(flat).sum())
     width = flat.shape[1]
-    if bad or not flat.size:
+    measured = mean_and_variance([flat])
+    if measured is None or not flat.size:
         none = math.nan
+        bad = flat.size - int(np.isfinite(flat).sum())
         return Statistics(
             none, none, none, none, none, width, None, None, none, bad, flat.size, none
         )
-    mean = float(flat.mean(dtype=np.float64))
-    std = float(flat.std(dtype=np.float64))
+    mean, variance = measured
     low, high = flat.min(axis=0), flat.max(axis=0)
     some = _some(flat)
     rank, correlation, spread = _covariance(some)
     return Statistics(
         mean=mean,
-        std=std,
-        second_moment=mean * mean + std * std,
+        std=math.sqrt(variance),
+        second_moment=mean * mean + variance,
         zeros=1.0 - np.count_nonzero(flat) / flat.size,
         dead=float((low == high).mean()),
         width=width,
@@ -95,14 +97,11 @@ def deviation_and_size(tensor: Any) -> tuple[float, float]:
     In float64, so that no square is lost.
     """
     array = keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
-    if not array.size:
-        return 0.0, 0.0
-    wide = array.reshape(-1).astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        mean = float(wide.mean())
-        wide -= mean
-    deviation = math.sqrt(float(wide @ wide) / wide.size)
-    return deviation, math.hypot(deviation, mean)
+    measured = mean_and_variance([array])
+    if measured is None:
+        return math.nan, math.nan
+    mean, variance = measured
+    return math.sqrt(variance), math.sqrt(mean * mean + variance)
 
 
 def _by_unit(array: np.ndarray, axis: int) -> np.ndarray:

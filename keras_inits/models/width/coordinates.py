@@ -172,9 +172,13 @@ def _changes(
         layers.setdefault(place.path, type(place.layer).__name__)
         return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(output, "float32")))
 
+    def run() -> tuple[Any, Any]:
+        output = model(x, training=False)
+        return cost(x, output), output
+
     def outputs(step: bool) -> dict[str, np.ndarray]:
         try:
-            found = record(model, lambda: cost(x, model(x, training=False)), look, variables)
+            found = record(model, run, look, variables)
         except Exception as error:
             if str(error).startswith(f"{OWNER}: "):
                 raise
