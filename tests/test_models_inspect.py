@@ -19,6 +19,7 @@ from keras_inits.models.signal.statistics import statistics
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 32)).astype("float32")
+X64 = np.random.default_rng(5).normal(size=(64, 64)).astype("float32")
 IMAGES = RNG.normal(size=(16, 12, 12, 8)).astype("float32")
 STEPS = RNG.normal(size=(16, 7, 16)).astype("float32")
 HE, LECUN = "keras_inits>he_normal", "keras_inits>lecun_normal"
@@ -480,6 +481,37 @@ def test_code_of_a_problem_mends_it():
     (problem, *_) = [p for p in inspect(model, x).problems if "signal" in p.reason]
     exec(problem.code, {"keras_inits": k, "model": model, "x": x, "keras": keras})
     assert not inspect(model, x).problems
+
+
+@pytest.mark.parametrize("activation", ["tanh", "softsign", "hard_tanh"])
+def test_bounded_activations_are_mended_without_a_growing_gradient(activation):
+    small = [seeded_dense(activation, seed) for seed in range(50)]
+    model, x = keras.Sequential([keras.Input((64,)), *small]), X64
+    first, *others = inspect(model, x).problems
+    assert "the signal's second moment shrinks" in first.reason
+    assert others
+    exec(first.code, {"keras_inits": k, "model": model, "x": x, "keras": keras})
+    report = inspect(model, x)
+    assert not report.problems
+    # Orthogonal kernels keep norms, and a slope is at most 1: neither direction can grow.
+    assert 0.8 < report.backward.chi < 1.0
+    assert 0.9 < report.forward.chi < 1.0
+
+
+def seeded_dense(activation, seed):
+    return L.Dense(
+        64, activation, kernel_initializer=keras.initializers.RandomNormal(0, 0.03, seed)
+    )
+
+
+def test_causes_stand_before_what_follows_from_them():
+    shared = keras.initializers.GlorotUniform(seed=7)
+    layers = [L.Dense(64, "relu", kernel_initializer=shared) for _ in range(30)]
+    reasons = [
+        p.reason for p in inspect(keras.Sequential([keras.Input((64,)), *layers]), X64).problems
+    ]
+    assert "has the same values as" in reasons[0]
+    assert any("second moment shrinks" in reason for reason in reasons[1:])
 
 
 def test_growth_by_hand():

@@ -223,9 +223,9 @@ def examine(
     forward, backward = growths(calls)
     return SignalReport(
         rows(calls),
-        [
-            *flow_faults(calls, forward, backward),
+        [  # causes before what follows from them
             *weight_faults(slots),
+            *flow_faults(calls, forward, backward),
             *unused(slots, {id(model), *recorded.ran()}, recorded.weights),
             *target_faults(calls, y, recorded.output),
             *(Problem(at.path, f"{reason}; not looked at") for at, reason in recorded.missed),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from keras_inits import checks
@@ -17,13 +17,12 @@ from keras_inits.models.initialize import initialize
 from keras_inits.models.inspect import SignalReport, inspect
 from keras_inits.models.lsuv import lsuv
 from keras_inits.models.memory.digest import digest
-from keras_inits.models.signal.activations import scheme_for
+from keras_inits.models.signal.activations import ORTHOGONAL, scheme_for
 from keras_inits.models.variables.walk import walk
 from keras_inits.reports.progress import progress as steps_of
 from keras_inits.reports.report import Problem, Report, count
 from keras_inits.streams.seeds import check_seed
 
-ORTHOGONAL = "keras_inits>orthogonal"
 CLOSE = 0.25  # of the score: less is no reason to leave the layers' own start
 
 
@@ -34,7 +33,7 @@ class Start:
     `forward` and `backward` are the factors of the signal's and the gradient's second moment from one
     weighted layer to the next, `dead` the largest share of dead units in an activated layer, `faults`
     how many problems `inspect` found, and `score` the sum of |log forward|, |log backward|, `dead` and
-    `faults`: the less, the better.
+    `faults`: the less, the better. `same` names other starts that draw the same weights.
     """
 
     path: str
@@ -44,6 +43,12 @@ class Start:
     dead: float
     faults: int
     code: str
+    same: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> str:
+        """This start and those that draw the same."""
+        return ", ".join((self.path, *self.same))
 
 
 class Recommendation(Report):
@@ -54,7 +59,7 @@ class Recommendation(Report):
 
     title: ClassVar[str] = "recommend"
     columns: ClassVar = {
-        "path": "start",
+        "names": "start",
         "score": "score",
         "forward": "forward",
         "backward": "backward",
@@ -106,7 +111,7 @@ def recommend(
 
     Returns:
         A report, the best start first; `.code` is the line that draws it. Starts that draw the same are
-        one row. What could not be tried is in `.problems`.
+        one row, and `same` names the others. What could not be tried is in `.problems`.
 
     Raises:
         ValueError, TypeError: The model, the data or the loss do not fit; nothing has changed.
@@ -131,7 +136,10 @@ def recommend(
             try:
                 with saved(variables, set()):
                     draw()
-                    if (weights := digest(model)) not in rows:
+                    weights = digest(model)
+                    if (row := rows.get(weights)) is not None:
+                        rows[weights] = replace(row, same=(*row.same, name))
+                    else:
                         report = inspect(model, x, y, loss=loss, seed=seed, progress=False)
                         rows[weights] = _row(name, code, report)
             except ValueError as error:
@@ -157,7 +165,8 @@ def _starts(model: Any, x: Any, seed: int) -> list[tuple[str, str, Callable[[], 
         code = f'keras_inits.initialize(model, "{name}", seed={seed})'
         found.append((name, code, lambda name=name: initialize(model, name, seed=seed)))  # type: ignore[misc]
     kernels: dict[str, tuple[str, Any]] = {"orthogonal": (f'"{ORTHOGONAL}"', ORTHOGONAL)}
-    if scheme := scheme_for(place.layer for place in places(model)):
+    scheme = scheme_for(place.layer for place in places(model))
+    if scheme and scheme[1] != ORTHOGONAL:
         kernels["gain of the activation"] = scheme
     for name, (text, scheme) in kernels.items():
         code = f'keras_inits.initialize(model, {{"kernel$": {text}}}, seed={seed})'

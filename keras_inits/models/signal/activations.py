@@ -10,6 +10,7 @@ import keras
 from keras_inits.gains import gain
 from keras_inits.schemes.variance_scaling import VarianceScaling
 
+ORTHOGONAL = "keras_inits>orthogonal"
 _BOUNDS = {
     "tanh": (-1.0, 1.0),
     "sigmoid": (0.0, 1.0),
@@ -35,13 +36,17 @@ def bounds(layer: Any) -> tuple[float, float] | None:
 
 
 def scheme_for(layers: Iterable[Any]) -> tuple[str, Any] | None:
-    """(as code, as what a rule takes): normal kernels with the gain of the activation that most of
-    the layers have. None where no activation is known."""
+    """(as code, as what a rule takes): kernels for the activation that most of the layers have.
+
+    Normal ones with its gain; orthogonal ones where it is bounded, for there the gain that keeps the
+    signal makes the gradient grow: by 1.16 a layer for tanh. None where no activation is known.
+    """
     names = [name for name in map(_hidden, layers) if name]
     if not names:
         return None
     name = max(sorted(set(names)), key=names.count)
     known = {"relu": "keras_inits>he_normal", "selu": "keras_inits>lecun_normal"}
+    known |= dict.fromkeys(_BOUNDS, ORTHOGONAL)
     if name in known:
         return f'"{known[name]}"', known[name]
     try:
