@@ -17,6 +17,7 @@ import numpy as np
 from keras import layers as L
 
 from keras_inits import backend, inspect
+from keras_inits.backend import differentiation
 
 REPEATS = 5
 
@@ -40,11 +41,11 @@ def resnet() -> tuple[keras.Model, Any]:
 def passes(model: keras.Model, x: Any) -> None:
     """One forward and one backward pass, to all weights."""
 
-    def run(mark: Any) -> Any:
-        return keras.ops.mean(keras.ops.square(model(x, training=True))) / 2
+    def run(mark: Any) -> tuple[Any, None]:
+        return keras.ops.mean(keras.ops.square(model(x, training=True))) / 2, None
 
     with backend.eager(gradients=True):
-        _, _, gradients = backend.gradients(run, list(model.trainable_variables))
+        gradients = differentiation.gradients(run, list(model.trainable_variables)).at_variables
     keras.ops.convert_to_numpy(gradients[0])
 
 

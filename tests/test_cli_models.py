@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -204,6 +205,49 @@ def test_a_custom_layer_is_named(folder, capsys):
     keras.Sequential([keras.Input((8,)), Mine(), L.Dense(2)]).save("mine.keras")
     assert main(["report", "mine.keras"]) == 2
     assert "has the class 'Mine', which the command does not know" in capsys.readouterr().err
+
+
+MODULE = """
+import keras
+
+@keras.saving.register_keras_serializable("test_cli")
+class Twice(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+"""
+
+
+@pytest.mark.once
+def test_classes_come_from_the_modules_that_are_named(folder, capsys, monkeypatch):
+    """In new processes: here the class is registered from the moment at which the file is written."""
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    (folder / "own_layers.py").write_text(MODULE)
+    importlib.invalidate_caches()
+    twice = importlib.import_module("own_layers").Twice()
+    keras.Sequential([keras.Input((8,)), twice, L.Dense(2)]).save("own.keras")
+    plain, named = (
+        subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
+        for arguments in (["report", "own.keras"], ["audit", "own.keras", "--import", "own_layers"])
+    )
+    assert plain.returncode == 2
+    assert "has the class 'Twice', which the command does not know; --import the" in plain.stderr
+    assert named.returncode == 0, named.stderr
+    assert "dense" in named.stdout
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [(None, "No module named 'broken'"), ("1 / 0", "division by zero"), ("exit()", "SystemExit")],
+)
+def test_a_module_that_cannot_be_imported_is_one_line(folder, capsys, source, message):
+    if source is not None:
+        (folder / "broken.py").write_text(source)
+    importlib.invalidate_caches()
+    assert main(["report", "model.keras", "--import", "broken"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("keras-inits: report: --import: broken cannot be imported: ")
+    assert message in error
+    assert error.count("\n") == 1
 
 
 COMMAND = [sys.executable, "-c", "import sys, keras_inits_command as c; sys.exit(c.main())"]

@@ -8,7 +8,7 @@ import click
 
 from keras_inits.cli.init import read_rules
 from keras_inits.cli.shared.console import ready
-from keras_inits.cli.shared.files import all_option, read_model, usage, writable
+from keras_inits.cli.shared.files import all_option, import_option, read_model, usage, writable
 
 
 @click.command("audit")
@@ -21,6 +21,7 @@ from keras_inits.cli.shared.files import all_option, read_model, usage, writable
 @click.option(
     "--json", "json_path", type=click.Path(path_type=Path), help="Also write all of it as JSON."
 )
+@import_option
 @all_option
 def command(file: Path, expect: str | None, json_path: Path | None, show_all: bool) -> None:
     """Compare every weight of a file with the law that it should be drawn from.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import re
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,8 +21,20 @@ from keras_inits.cli.shared.console import quiet
 _PATH = click.Path(path_type=Path)
 DATA = "Data to run: FILE.npy, or FILE.npz with x (or an array for each input) and, for a loss, y."
 
+
+def _remember(context: click.Context, _: click.Parameter, modules: tuple[str, ...]) -> None:
+    context.meta[__name__] = modules
+
+
 # What several subcommands take.
-model_argument = click.argument("model", type=_PATH)
+import_option = click.option(
+    "--import",
+    multiple=True,
+    metavar="MODULE",
+    callback=_remember,
+    expose_value=False,
+    help="A Python module, here or installed, that registers the model's own classes.",
+)
 data_option = click.option("--data", required=True, type=_PATH, help=DATA)
 out_option = click.option(
     "--out", required=True, type=_PATH, help="Where the new model goes (.keras)."
@@ -28,6 +43,11 @@ seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**64 - 1), help="The same seed, the same weights."
 )
 all_option = click.option("--all", "show_all", is_flag=True, help="Print every row of the report.")
+
+
+def model_argument(command: Any) -> Any:
+    """The model's file, and the modules with its classes."""
+    return click.argument("model", type=_PATH)(import_option(command))
 
 
 def samples_option(default: int) -> Callable[[Any], Any]:
@@ -63,6 +83,8 @@ def read_model(path: Path) -> Any:
         raise ValueError(f"{path}: no such file")
     if path.suffix not in (".keras", ".h5", ".hdf5"):
         raise ValueError(f"{path}: must be a model that was saved as .keras or .h5")
+    for name in click.get_current_context().meta[__name__]:
+        _import(name)
     try:
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an optimizer that never ran has no state to load
@@ -71,8 +93,8 @@ def read_model(path: Path) -> Any:
         first = error
     if unknown := re.search(r"Could not locate class '([^']+)'", str(first)):
         raise ValueError(
-            f"{path}: has the class {unknown[1]!r}, which the command does not know; load it in Python, "
-            "with custom_objects"
+            f"{path}: has the class {unknown[1]!r}, which the command does not know; --import the module "
+            "that registers it by keras.saving.register_keras_serializable"
         ) from first
     try:
         with quiet():
@@ -81,6 +103,18 @@ def read_model(path: Path) -> Any:
         text = str(error) if "Keras 3" not in str(error) or path.suffix == ".h5" else str(first)
         lines = [line for line in text.splitlines() if line.strip()] or [type(first).__name__]
         raise ValueError(f"{path}: cannot be loaded: {lines[0][:300]}") from error
+
+
+def _import(name: str) -> None:
+    """A module of the current folder, or an installed one."""
+    folder = os.getcwd()
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        importlib.import_module(name)
+    except (Exception, SystemExit) as error:  # it is anyone's code
+        text = repr(error) if isinstance(error, SystemExit) else str(error) or type(error).__name__
+        raise ValueError(f"--import: {name} cannot be imported: {text}") from error
 
 
 def read_data(path: Path) -> tuple[Any, Any]:
