@@ -17,9 +17,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from keras import layers as L
 from legacy_layers import IMG, INTEGERS, LAYERS, SEQ, V, make
+from safetensors.numpy import save_file
 
 import keras_inits as ki
 from keras_inits.cli import main
+from keras_inits.cli.shared.files import read_data
 from keras_inits.legacy.keras2.files import legacy_load_model
 from keras_inits.models.variables.walk import walk
 
@@ -34,13 +36,17 @@ FEW = settings(
 REFUSED = {
     "Bidirectional-1",
     "Bidirectional-3",
-    *(name for name in LAYERS if name[:7] == "Normali"),
+    *(name for name in LAYERS if name.startswith("Normalization")),
 }
 KEPT = {n: case for n, case in LAYERS.items() if hasattr(L, case[0]) and n not in REFUSED}
+MOMENTS = {"mean": 0.5, "variance": 2.0}
 ONLY_KERAS_3 = {
     "EinsumDense": ({"equation": "abc,cd->abd", "output_shape": (None, 4)}, [SEQ]),
     "GroupQueryAttention": ({"head_dim": 3, "num_query_heads": 4, "num_key_value_heads": 2}, [SEQ] * 2),
+    "Normalization": (MOMENTS, [V]),
     "RMSNormalization": ({}, [V]),
+    "ReversibleEmbedding": ({"input_dim": 7, "output_dim": 4}, [(5,)]),
+    "STFTSpectrogram": ({"frame_length": 16, "frame_step": 8, "fft_length": 16}, [(64, 1)]),
     "SeparableConv2D": ({"filters": 3, "kernel_size": 3, "depth_multiplier": 2}, [IMG]),
 }  # fmt: skip
 KEPT |= {name: (name, *case) for name, case in ONLY_KERAS_3.items() if hasattr(L, name)}
@@ -71,7 +77,8 @@ def _called(case: Any, layer: Any, left: list[Any]) -> Any:
 def _model(kind: str, names: list[str]) -> keras.Model:
     keras.utils.clear_session(free_memory=False)
     parts = {name: make(keras, *KEPT[name][:2]) for name in names}
-    kinds = ["int32" if KEPT[n][0] in INTEGERS else "float32" for n in names for _ in KEPT[n][2]]
+    integers = (*INTEGERS, "ReversibleEmbedding")
+    kinds = ["int32" if KEPT[n][0] in integers else "float32" for n in names for _ in KEPT[n][2]]
     shapes = [shape for name in names for shape in KEPT[name][2]]
     if kind == "subclassed":
         model = Own(parts)
@@ -145,17 +152,32 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.save(made / "m.h5")
     model.save_weights(made / "m.weights.h5")
     (made / "m.json").write_text(model.to_json())
+    arrays = {v.path: keras.ops.convert_to_numpy(v) for v in model.weights}
+    save_file(arrays, made / "m.safetensors")
+    np.savez(made / "x.npz", x=next(iter(arrays.values())), y=np.zeros(4))
     np.save(made / "x.npy", np.random.default_rng(0).normal(size=(32, 4)).astype("float32"))
     old = Path(__file__).parent / "data" / "tf1" / "tfkeras_115_sequential.h5"
     (made / "old.h5").write_bytes(old.read_bytes())
     return made
 
 
-DAMAGED = ["m.keras", "m.h5", "m.weights.h5", "old.h5"]
+DAMAGED: dict[str, tuple[Any, ...]] = {
+    "m.keras": (ki.audit, legacy_load_model),
+    "m.h5": (ki.audit, legacy_load_model),
+    "m.weights.h5": (ki.audit, legacy_load_model),
+    "m.safetensors": (lambda path: ki.audit(path, {"kernel$": "he_normal", ".": "zeros"}),),
+    "old.h5": (legacy_load_model,),
+    "m.json": (legacy_load_model,),
+    "x.npy": (read_data,),
+    "x.npz": (read_data,),
+}
 
 
 @given(
-    st.sampled_from(DAMAGED), st.randoms(use_true_random=False), st.integers(1, 60), st.booleans()
+    st.sampled_from(sorted(DAMAGED)),
+    st.randoms(use_true_random=False),
+    st.integers(1, 60),
+    st.booleans(),
 )
 @FEW
 def test_damaged_files_are_read_or_refused(
@@ -166,13 +188,16 @@ def test_damaged_files_are_read_or_refused(
         content[chance.randrange(len(content))] = chance.randrange(256)
     path = tmp_path / name
     path.write_bytes(content[: chance.randrange(len(content))] if cut else content)
-    for read in (legacy_load_model,) if name == "old.h5" else (ki.audit, legacy_load_model):
+    for read in DAMAGED[name]:
         refused = ""
         try:
             read(path)
         except (TypeError, ValueError) as error:
             refused = str(error)
-        assert not refused or refused.startswith(f"{read.__name__}: ")
+        begin = {legacy_load_model: "legacy_load_model: ", read_data: str(path)}.get(
+            read, "audit: "
+        )
+        assert not refused or refused.startswith(begin)
 
 
 WORDS = [

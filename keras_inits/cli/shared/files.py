@@ -123,12 +123,12 @@ def read_data(path: Path) -> tuple[Any, Any]:
         raise ValueError(f"{path}: no such file")
     try:
         loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded, None
+        with loaded:
+            arrays = {name: loaded[name] for name in loaded.files}
     except Exception as error:
         raise ValueError(f"{path}: must be an .npy or .npz file of numbers: {error}") from error
-    if isinstance(loaded, np.ndarray):
-        return loaded, None
-    with loaded:
-        arrays = {name: loaded[name] for name in loaded.files}
     y = arrays.pop("y", None)
     if not arrays or not all(isinstance(array, np.ndarray) for array in arrays.values()):
         raise ValueError(f"{path}: must have an array x")
