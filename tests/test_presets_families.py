@@ -144,15 +144,17 @@ def test_t5() -> None:
     x = L.Add()([x, L.MultiHeadAttention(2, 24, name="attention")(x, x)])
     x = L.Add()([x, L.Dense(32, name="down")(L.Dense(96, activation="relu", name="up")(x))])
     model = keras.Model(inputs, L.Dense(7, name="head")(L.RMSNormalization(name="norm")(x)))
+    cut = stats.truncnorm(-2, 2).std()
     for factor, preset in ((1.0, "t5"), (0.5, presets.t5(factor=0.5))):
         found = {path: std and std / factor for path, std in stds(model, preset).items()}
-        assert found["table/embeddings"] == found["head/kernel"] == pytest.approx(1.0)
+        assert found["table/embeddings"] == pytest.approx(1.0)
         assert found["attention/query/kernel"] == pytest.approx((32 * 24) ** -0.5)
         assert found["attention/key/kernel"] == pytest.approx(32**-0.5)
         assert found["attention/value/kernel"] == pytest.approx(32**-0.5)
         assert found["attention/attention_output/kernel"] == pytest.approx((2 * 24) ** -0.5)
-        assert found["up/kernel"] == pytest.approx(32**-0.5)
-        assert found["down/kernel"] == pytest.approx(96**-0.5)
+        assert found["up/kernel"] == found["head/kernel"] == pytest.approx(cut * 32**-0.5)
+        assert found["down/kernel"] == pytest.approx(cut * 96**-0.5)
+        assert np.abs(to_numpy(model.get_layer("up").kernel)).max() <= 2 * factor * 32**-0.5
         assert found["up/bias"] == 0
         np.testing.assert_array_equal(to_numpy(model.get_layer("norm").scale), factor)
     without = keras.Sequential([keras.Input((4,)), L.Dense(4, name="d")])
@@ -170,11 +172,34 @@ def test_t5_of_keras_hub() -> None:
     layer = "transformer_encoder_layer_0/self_attention"
     assert found[f"{layer}/query_projector/kernel"] == pytest.approx((32 * 8) ** -0.5)
     assert found[f"{layer}/key_projector/kernel"] == pytest.approx(32**-0.5)
-    assert found[f"{layer}/embeddings"] == pytest.approx(32**-0.5)
+    assert found[f"{layer}/embeddings"] == pytest.approx((2 / (32 + 4)) ** 0.5)
     assert found["token_embedding/embeddings"] == 1.0
 
 
-@pytest.mark.parametrize("name", ["bert", "olmo2", "convnext", "deepseek", "vit_timm"])
+def test_gemma() -> None:
+    model = text_model()
+    found = stds(model, "gemma")
+    for path in ("table/embeddings", "attention/query/kernel", "head/kernel"):
+        assert found[path] == 0.01
+    assert found["head/bias"] == 0
+    np.testing.assert_array_equal(to_numpy(model.get_layer("norm").gamma), 1)
+
+
+@pytest.mark.slow
+def test_gemma_of_keras_hub() -> None:
+    """It multiplies by 1 + scale: scales start at 0, and nothing is left over."""
+    require("keras_hub")
+    import keras_hub
+
+    model = keras_hub.models.GemmaBackbone(50, 2, 2, 1, 32, 64, 16)
+    rows = ki.initialize(model, "gemma", seed=0).rows
+    assert {row.expected_std for row in rows if row.role != "scale"} == {0.01}
+    for variable in model.variables:
+        if variable.name == "scale":
+            np.testing.assert_array_equal(to_numpy(variable), 0)
+
+
+@pytest.mark.parametrize("name", ["bert", "olmo2", "convnext", "deepseek", "gemma", "vit_timm"])
 def test_bad_std(name: str) -> None:
     with pytest.raises(ValueError, match=f"presets.{name}: std must be a finite number > 0"):
         getattr(presets, name)(std=0.0)

@@ -208,6 +208,7 @@ PRESETS.update(
         "efficientnet": families.efficientnet(),
         "mlp_mixer": families.mlp_mixer(),
         "deepseek": families.deepseek(),
+        "gemma": families.gemma(),
         "vit_timm": families.vit_timm(),
         "t5": families.t5(),
     }

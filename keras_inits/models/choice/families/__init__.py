@@ -1,6 +1,6 @@
 """Presets of published models: the figures of their authors' code."""
 
-from keras_inits.models.choice.families.language import bert, deepseek, olmo2, t5
+from keras_inits.models.choice.families.language import bert, deepseek, gemma, olmo2, t5
 from keras_inits.models.choice.families.vision import (
     convnext,
     efficientnet,
@@ -14,6 +14,7 @@ __all__ = [
     "convnext",
     "deepseek",
     "efficientnet",
+    "gemma",
     "mlp_mixer",
     "olmo2",
     "resnet_torchvision",

@@ -12,9 +12,9 @@ from keras_inits.models.attention.projections import attentions
 from keras_inits.models.choice.preset import REST, Preset, Structure, is_bias, is_norm, is_weight
 from keras_inits.models.choice.rules import Rule
 from keras_inits.models.variables.walk import Slot
-from keras_inits.schemes.constant import Constant
-from keras_inits.schemes.uniform_normal import Normal, TruncatedNormal
-from keras_inits.schemes.variance_scaling import VarianceScaling
+from keras_inits.schemes.constant import Constant, Zero
+from keras_inits.schemes.uniform_normal import Normal, RandomUniform, TruncatedNormal
+from keras_inits.schemes.variance_scaling import TRUNCATED_STDDEV, VarianceScaling
 
 
 def bert(std: float = 0.02) -> Preset:
@@ -72,14 +72,37 @@ def deepseek(std: float = 0.006) -> Preset:
     return _one_law("deepseek", std, Normal)
 
 
-def t5(factor: float = 1.0, *, x: Any = None) -> Preset:
-    """N(0, factor^2/fan_in) for every weight, queries divided by sqrt(head size) on top: T5 does not scale its
-    logits. Tables and a head that is not tied to one N(0, factor^2), relative positions
-    N(0, factor^2/width), scales `factor`, biases 0.
+def gemma(std: float = 0.01) -> Preset:
+    """N(0, std^2) for every weight and table; biases 0; the scales of normalizations as their layers say.
+
+    Gemma multiplies by 1 + scale, and starts the scale at 0. Its authors' code for inference and
+    fine-tuning has these values; what the published weights were trained from is not published.
+
+    Args:
+        std: > 0.
+
+    Returns:
+        A preset, for `initialize(model, preset)`.
+
+    Raises:
+        ValueError, TypeError: `std` is no number > 0.
+
+    Source: google-deepmind/gemma, `gemma/gm/nn/_layers.py` and `_modules.py`: `nn.initializers.normal()`, which is 0.01.
+    """
+    std = checks.number("presets.gemma", "std", std, above=0)
+    rules = [Rule(is_weight, Normal(std), exact=True), Rule(is_bias, Zero(), exact=True)]
+    return Preset("gemma", {"std": std}, lambda found: rules)
+
+
+def t5(factor: float = 1.0) -> Preset:
+    """By role, each times `factor`: T5 does not scale its logits, and so its queries are small.
+
+    Keys, values and outputs of attention N(0, 1/fan_in), queries divided by sqrt(head size) on top; other
+    weights, an untied head too, N(0, 1/fan_in) cut at 2 standard deviations, not corrected; tables
+    N(0, 1); relative positions U(-L, L), L = sqrt(6/(heads + buckets)); scales 1, biases 0.
 
     Args:
         factor: > 0.
-        x: Inputs of the model, where `residual_branches`, which finds the head, needs them.
 
     Returns:
         A preset, for `initialize(model, preset)`. A model without an attention layer whose projections are
@@ -88,48 +111,53 @@ def t5(factor: float = 1.0, *, x: Any = None) -> Preset:
     Raises:
         ValueError, TypeError: `factor` is no number > 0.
 
-    Source: huggingface/transformers, `models/t5/modeling_t5.py`, `_init_weights`, after Mesh TensorFlow's
-    `transformer/attention.py` (Raffel et al. 2020).
+    Source: tensorflow/mesh, `mesh_tensorflow/transformer/attention.py`, `transformer_layers.py` and
+    `mesh_tensorflow/layers.py` (Raffel et al. 2020). Hugging Face's port draws an untied head N(0, 1) and relative
+    positions N(0, 1/width), and cuts nothing.
     """
     factor = checks.number("presets.t5", "factor", factor, above=0)
 
     def make(found: Structure) -> list[Rule]:
-        heads = found.branches.heads
-        widths: dict[int, int] = {}  # of attention layers
-        sizes: dict[int, int] = {}  # of the heads that a query kernel has
+        layers: set[int] = set()  # of attention
+        kernels: dict[
+            int, int
+        ] = {}  # what a kernel's variance is divided by: a query's size of heads
         for place, own in attentions("presets.t5", found.model, None):
+            layers.add(id(place.layer))
             try:
-                widths[id(place.layer)], _, sizes[id(own.kernel("query"))] = own.shape("query")
+                kernels[id(own.kernel("query"))] = own.shape("query")[2]
+                kernels.update({id(own.kernel(role)): 1 for role in ("key", "value", "output")})
             except ValueError as error:
-                found.problem(f"does not know the queries of {place.path}: {error}")
-        if not sizes:
+                found.problem(f"does not know the projections of {place.path}: {error}")
+        if not kernels:
             found.problem("finds no attention layer by the names of its projections")
 
         def positions(slot: Slot) -> Any:
-            return Normal(factor / math.sqrt(widths[id(slot.layer)]))
+            limit = factor * math.sqrt(6 / sum(slot.shape))
+            return RandomUniform(-limit, limit)
 
-        def query(slot: Slot) -> Any:
-            scale = factor**2 / sizes[id(slot.variable)]
+        def projection(slot: Slot) -> Any:
+            scale = factor**2 / kernels[id(slot.variable)]
             return VarianceScaling(scale, "fan_in", "untruncated_normal")
 
         def scale(slot: Slot) -> bool:
             return is_norm(slot.layer) and slot.variable.trainable and not is_bias(slot)
 
+        cut = VarianceScaling((factor * TRUNCATED_STDDEV) ** 2, "fan_in", "truncated_normal")
         return [
             Rule(
-                lambda slot: id(slot.layer) in widths and is_weight(slot),
+                lambda slot: id(slot.layer) in layers and is_weight(slot),
                 each=positions,
                 exact=True,
             ),
-            Rule(lambda slot: id(slot.variable) in sizes, each=query),
-            Rule(lambda slot: slot.path in heads, Normal(factor), exact=True),
+            Rule(lambda slot: id(slot.variable) in kernels, each=projection),
             Rule(lambda slot: slot.role == "embeddings", Normal(factor), exact=True),
-            Rule(is_weight, VarianceScaling(factor**2, "fan_in", "untruncated_normal")),
+            Rule(is_weight, cut),
             Rule(scale, Constant(factor), exact=True),
             *REST,
         ]
 
-    return Preset("t5", {"factor": factor}, make, x)
+    return Preset("t5", {"factor": factor}, make)
 
 
 def _one_law(name: str, std: float, law: Callable[[float], Scheme]) -> Preset:

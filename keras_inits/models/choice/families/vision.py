@@ -24,7 +24,7 @@ from keras_inits.schemes.variance_scaling import FanInUniform, VarianceScaling
 
 # Cut at -2 and 2 themselves, as PyTorch's trunc_normal_ does unless told: in effect not at all.
 _UNCUT = 100.0
-_CLASS_TOKENS = ("class_token", "cls_token")
+_CLASS_TOKENS = ("class_token", "cls_token", "reg_token", "register_tokens")
 
 
 def convnext(std: float = 0.02, layer_scale: float = 1e-6) -> Preset:
@@ -117,7 +117,7 @@ def mlp_mixer(*, x: Any = None) -> Preset:
 
 
 def vit_timm(std: float = 0.02) -> Preset:
-    """N(0, std^2) for dense weights and positions, class tokens N(0, 1e-12), biases 0; convolutions, the
+    """N(0, std^2) for dense weights and positions, class and register tokens N(0, 1e-12), biases 0; convolutions, the
     patches' projection, as PyTorch has them: U(-1/sqrt(fan_in), 1/sqrt(fan_in)), bias included.
 
     The authors' call cuts the normal law at -2 and 2 themselves, 100 std from 0.
@@ -131,7 +131,8 @@ def vit_timm(std: float = 0.02) -> Preset:
     Raises:
         ValueError, TypeError: `std` is no number > 0.
 
-    Source: huggingface/pytorch-image-models, `timm/models/vision_transformer.py`, `init_weights_vit_timm`.
+    Source: huggingface/pytorch-image-models, `timm/models/vision_transformer.py`, `init_weights` and
+    `init_weights_vit_timm`; the bounds of `trunc_normal_` are in `timm/layers/weight_init.py`.
     """
     std = checks.number("presets.vit_timm", "std", std, above=0)
     law = TruncatedNormal(0.0, std, low=-_UNCUT, high=_UNCUT)
