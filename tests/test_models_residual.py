@@ -231,6 +231,56 @@ def test_sums_that_are_no_branches(function):
     assert not ki.residual_branches(functional(function)).rows
 
 
+def conv(x, channels, size=3, strides=1, name=None):
+    return L.Conv2D(channels, size, strides, padding="same", name=name)(x)
+
+
+def unet(block, attention=lambda x: x):
+    """Two levels down, a middle, two up; what goes across is concatenated."""
+    inputs = keras.Input((16, 16, 3))
+    x, across = conv(inputs, 8, name="stem"), []
+    for level, channels in enumerate((8, 16)):
+        x = block(x, channels, f"down_{level}")
+        across.append(x)
+        x = conv(x, channels, strides=2)
+    x = block(attention(block(x, 16, "middle_0")), 16, "middle_1")
+    for level, channels in ((1, 16), (0, 8)):
+        x = conv(L.UpSampling2D()(x), channels)
+        x = block(L.Concatenate()([x, across[level]]), channels, f"up_{level}")
+    return keras.Model(inputs, conv(x, 3, 1, name="head"))
+
+
+def plain_block(x, channels, name):
+    return conv(conv(x, channels, name=name + "_a"), channels, name=name + "_b")
+
+
+def residual_block(x, channels, name):
+    """Normalized before; a projection in the stream where the width changes."""
+    shortcut = x if x.shape[-1] == channels else conv(x, channels, 1, name=name + "_shortcut")
+    y = conv(ops.silu(L.GroupNormalization(4)(x)), channels, name=name + "_a")
+    y = conv(ops.silu(L.GroupNormalization(4)(y)), channels, name=name + "_b")
+    return L.Add()([shortcut, y])
+
+
+def middle_attention(x):
+    y = L.Reshape((16, 16))(L.GroupNormalization(4)(x))
+    return x + L.Reshape((4, 4, 16))(L.MultiHeadAttention(2, 8, name="attention")(y, y))
+
+
+def test_unet():
+    """Its concatenations are no branches; those of a residual one: two down, two and an attention, two up."""
+    plain = ki.residual_branches(unet(plain_block))
+    assert (plain.rows, plain.problems, plain.heads) == ([], [], ("head/kernel",))
+    report = ki.residual_branches(unet(residual_block, middle_attention))
+    blocks = ("down_0", "down_1", "middle_0", "attention", "middle_1", "up_1", "up_0")
+    ends = ("_b/kernel", "/attention_output/kernel")
+    assert [row.path for row in report.rows] == [b + ends[b == "attention"] for b in blocks]
+    assert {row.norm for row in report.rows} == {"pre"}
+    shortcuts = {row.path.partition("_b/")[0] for row in report.rows if row.shortcut}
+    assert shortcuts == {"down_1", "up_1", "up_0"}
+    assert not report.problems
+
+
 def test_unclear_sums_are_said():
     report = ki.residual_branches(functional(L.Dense(WIDTH), Adapted(name="adapted")))
     ((problem),) = report.problems
