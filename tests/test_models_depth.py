@@ -187,6 +187,73 @@ def test_the_stream_s_second_moment(count):
         assert after - before == pytest.approx(added, rel=0.15), preset
 
 
+class PostNorm(L.Layer):
+    """LN(alpha x + w x): `sums` has the mean square before the norm."""
+
+    def __init__(self, alpha, **options):
+        super().__init__(**options)
+        self.alpha, self.w = alpha, L.Dense(WIDTH)
+        self.norm = L.LayerNormalization(epsilon=0.0)
+
+    def call(self, x):
+        return self.norm(self.alpha * x + self.w(x))
+
+
+@pytest.mark.parametrize("count", DEPTHS)
+def test_the_stream_s_second_moment_under_the_other_rules(count):
+    """Nothing at the start; the scale's square for each branch; a factor for each, where nothing is normalized."""
+    x = np.random.default_rng(1).normal(size=(512, WIDTH)).astype("float32")
+    model = stack(count, head=False)
+    for preset in ("fixup", "zero_residual"):
+        initialize(model, preset, seed=3)
+        np.testing.assert_array_equal(to_numpy(model(x)), x)
+    model = stack(count, head=False, up=False, scale=True)
+    initialize(model, presets.layer_scale(2.0), seed=3)
+    before, after = moments(model, x)
+    # Glorot's law has variance 1/WIDTH in a square kernel.
+    assert after - before == pytest.approx(count * 2.0**2, rel=0.15)
+    model = stack(count, head=False, up=False, norm=False)
+    initialize(model, "t_fixup", seed=3)
+    before, after = moments(model, x)
+    factor = 1 + 0.67**2 * (count // 2) ** -0.5
+    assert after / before == pytest.approx(factor**count, rel=0.05 * count**0.5)
+
+
+@pytest.mark.parametrize("count", DEPTHS)
+def test_deepnorm_s_second_moment(count):
+    """Before each norm alpha^2 + beta^2, of a stream of second moment 1."""
+    blocks = count // 2
+    alpha, beta = (2 * blocks) ** 0.25, (8 * blocks) ** -0.25
+    inputs = x = keras.Input((WIDTH,))
+    sums = []
+    for _ in range(count):
+        layer = PostNorm(alpha)
+        sums.append(alpha * x + layer.w(x))
+        x = layer(x)
+    model = keras.Model(inputs, x)
+    assert not initialize(model, "deepnorm", seed=3).problems
+    data = np.random.default_rng(1).normal(size=(512, WIDTH)).astype("float32")
+    data = (data - data.mean(1, keepdims=True)) / data.std(1, keepdims=True)
+    found = [float((to_numpy(y) ** 2).mean()) for y in keras.Model(inputs, sums)(data)]
+    assert np.mean(found) == pytest.approx(alpha**2 + beta**2, rel=0.03)
+
+
+def test_deepnorm_says_that_it_scales_queries_too():
+    class Attention(L.Layer):
+        def __init__(self):
+            super().__init__()
+            self.qkv, self.out = L.Dense(3 * WIDTH, name="qkv"), L.Dense(WIDTH)
+
+        def call(self, x):
+            q, k, v = ops.split(self.qkv(x), 3, axis=-1)
+            scores = ops.softmax(ops.matmul(q, ops.swapaxes(k, 1, 2)))
+            return 2**0.25 * x + self.out(ops.matmul(scores, v))
+
+    model = keras.Sequential([keras.Input((5, WIDTH)), Attention(), Branch(norm=False)])
+    reasons = [problem.reason for problem in initialize(model, "deepnorm", seed=0).problems]
+    assert any("hold several maps as a whole, attention/qkv/kernel" in text for text in reasons)
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_a_model_without_branches_is_a_problem(name):
     model = keras.Sequential([keras.Input((4,)), L.Dense(3)], name="plain")

@@ -33,12 +33,13 @@ class Initialization(Report):
     columns: ClassVar = {
         "path": "path",
         "shape": "shape",
+        "use": "use",
         "scheme_and_law": "scheme",
         "fans": "fans",
         "expected_std": "expected std",
         "measured_std": "measured std",
     }
-    drop: ClassVar = ("fans", "shape")
+    drop: ClassVar = ("use", "fans", "shape")
     panels: ClassVar = (
         Panel(
             "standard deviation of the weights",

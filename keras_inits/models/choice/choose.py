@@ -10,7 +10,7 @@ import keras
 
 from keras_inits import checks
 from keras_inits.host import unchanged_python_random
-from keras_inits.models.choice.parts import Parts
+from keras_inits.models.choice.computation import Computation
 from keras_inits.models.choice.preset import Preset
 from keras_inits.models.choice.presets import preset
 from keras_inits.models.choice.rules import Rule, as_pattern, first_matches, parse_rules
@@ -35,7 +35,8 @@ class Action:
     """What happens to one variable, and what chose it.
 
     One that is drawn has an `initializer` as it was named and the `scheme` that is drawn, fitted to
-    the layer's `geometry` where this counts; `named` by a rule or preset, not the layer's own.
+    the layer's `geometry` where this counts; `named` by a rule or preset, not the layer's own; `use` is what
+    the model uses it for.
     """
 
     slot: Slot
@@ -47,6 +48,7 @@ class Action:
     geometry: Geometry | None = None
     scheme: Any = None
     problem: str = ""
+    use: str = ""
 
 
 @unchanged_python_random()  # the seeds come from the stream
@@ -65,7 +67,7 @@ def choose(
     """
     chosen = _only(found, only)
     by_rules, problems = _by_rules(found, rules, frozen)
-    parts = Parts(found.slots[0].layers[0])
+    computation = Computation(found.slots)
     actions = []
     for slot, action in zip(found, by_rules, strict=True):
         if slot not in chosen:
@@ -74,8 +76,9 @@ def choose(
             action = Action(slot, "keep", "kept: it has values")
         if action.kind == "keep" and is_waiting(slot.variable):
             action = replace(action, problem=f"{EMPTY}; {action.source}")
-        actions.append(_fitted(action, structure, parts))
-    return actions, problems + parts.problems
+        action = replace(action, use=computation.use(slot))
+        actions.append(_fitted(action, structure, computation))
+    return actions, problems + computation.problems
 
 
 def _only(found: Walk, only: Any) -> set[Slot]:
@@ -173,7 +176,7 @@ def _is_no_weight(slot: Slot) -> bool:
     return _is_never_drawn(slot) or isinstance(slot.layer, keras.layers.Normalization)
 
 
-def _fitted(action: Action, structure: bool | str | None, parts: Parts) -> Action:
+def _fitted(action: Action, structure: bool | str | None, computation: Computation) -> Action:
     if action.kind != "draw":
         return action
     slot, geometry = action.slot, None
@@ -182,7 +185,7 @@ def _fitted(action: Action, structure: bool | str | None, parts: Parts) -> Actio
     if wanted and not action.exact:
         strides = structure == "strides"
         geometry = geometry_of(slot.layer, slot.role, slot.shape, strides=strides)
-        geometry = parts.of(slot, scheme, geometry)
+        geometry = computation.with_parts(slot, scheme, geometry)
     scheme = fitted(scheme, geometry, slot.role)
     problem = action.problem
     if slot.role != "bias" and (counted := fans_by_shape(scheme, slot.shape, geometry)):

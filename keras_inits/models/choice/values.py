@@ -37,7 +37,9 @@ class Drawn:
     """One variable of the report; `source` says what chose the scheme.
 
     `fans` are those that the scheme used, else the layer's, of parts that differ each one's fan_out; `expected_std` is the law's standard
-    deviation and `measured_std` that of the values, both None where there is none.
+    deviation and `measured_std` that of the values, both None where there is none. `use` is what the model
+    uses the variable for: "norm", "embedding", "embedding, head" of a tied table, "position", "class token",
+    "layer scale", "router", else its `role` in its layer.
     """
 
     path: str
@@ -50,6 +52,7 @@ class Drawn:
     expected_std: float | None
     measured_std: float | None
     source: str
+    use: str = ""
 
     @property
     def scheme_and_law(self) -> str:
@@ -170,6 +173,7 @@ def row(action: Action, array: np.ndarray | None) -> Drawn:
         expected_std=expected,
         measured_std=measured,
         source=action.source,
+        use=action.use,
     )
 
 

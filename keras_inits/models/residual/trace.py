@@ -170,8 +170,10 @@ def _is_float(tensor: Any) -> bool:
 
 
 def _holds(variable: Any, tensor: Any) -> bool:
-    """Whether the tensor's entries are some of the variable's."""
+    """Whether the tensor's entries are some of the variable's, once or for every sample."""
     size, whole = math.prod(tensor.shape), math.prod(variable.shape)
+    if size > whole and len(tensor.shape) > len(variable.shape):
+        return _holds(variable, tensor[0])
     if not size or whole % size:
         return False
     entries = keras.ops.cast(variable.value, tensor.dtype) if size else None

@@ -1,4 +1,4 @@
-"""The parts of fused kernels, for the schemes to which they make a difference."""
+"""What a draw asks of a model's computation: the parts of fused kernels, and what weights are used for."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import keras
 
 from keras_inits.base import Scheme
 from keras_inits.host import is_keras
+from keras_inits.models.choice.preset import is_norm
 from keras_inits.models.flow.places import places
 from keras_inits.models.residual.branches import symbolic_inputs, traced
 from keras_inits.models.residual.graph import Graph
 from keras_inits.models.residual.parts import APART, Fused, fused
 from keras_inits.models.residual.trace import is_matrix
-from keras_inits.models.variables.walk import Slot
+from keras_inits.models.residual.uses import uses
+from keras_inits.models.variables.walk import STATE_ROLES, Slot
 from keras_inits.models.weights.geometry import Geometry
 from keras_inits.reports.report import Problem
 from keras_inits.schemes.recurrent import Gated
@@ -23,15 +25,21 @@ from keras_inits.schemes.recurrent import Gated
 _WHY = "A kernel that holds queries, keys and values has the fans of one map: say its parts by register_geometry."
 
 
-class Parts:
-    """The fused kernels of a model, which is followed when the first scheme that is random asks."""
+class Computation:
+    """What is read from a model's computation, which is followed once, when it is first asked for."""
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    def __init__(self, slots: list[Slot]) -> None:
+        self.slots = slots
         self.problems: list[Problem] = []
         self._unseen: list[Problem] = []
 
-    def of(self, slot: Slot, scheme: Any, geometry: Geometry | None) -> Geometry | None:
+    def use(self, slot: Slot) -> str:
+        """What the model uses a variable for, else its role in its layer."""
+        if is_norm(slot.layer) and slot.role not in STATE_ROLES:
+            return "norm"
+        return self._uses.get(slot.path, "embedding" if slot.role == "embeddings" else slot.role)
+
+    def with_parts(self, slot: Slot, scheme: Any, geometry: Geometry | None) -> Geometry | None:
         """The geometry with the parts of the slot's kernel; what is unclear is a problem to some schemes."""
         if isinstance(scheme, Gated) and geometry is not None:
             return replace(geometry, parts=())  # the gates that a user names prevail
@@ -53,18 +61,17 @@ class Parts:
         return known if geometry is None else replace(geometry, parts=known.parts)
 
     @cached_property
-    def _fused(self) -> Fused:
-        if not _may_be_taken_apart(self.model):
-            return Fused()
+    def _graph(self) -> Graph:
+        model: Any = self.slots[0].layers[0]
+        if not _may_be_taken_apart(model):
+            return Graph([])
         try:
-            found = traced(
-                "initialize", self.model, symbolic_inputs("initialize", self.model, None)
-            )
+            found = traced("initialize", model, symbolic_inputs("initialize", model, None))
         except ValueError as error:
             reason = f"whether its kernels hold several maps cannot be seen: {error}"
-            self._unseen = [Problem(self.model.name, reason, _WHY)]
-            return Fused()
-        names = {id(place.layer): place.path for place in places(self.model)}
+            self._unseen = [Problem(model.name, reason, _WHY)]
+            return Graph([])
+        names = {id(place.layer): place.path for place in places(model)}
         self._unseen = [
             Problem(
                 names.get(id(layer), layer.name),
@@ -74,7 +81,20 @@ class Parts:
             for layer, reason in found.closed
             if any(map(is_matrix, layer.variables))
         ]
-        return fused(Graph(found.steps))
+        return Graph(found.steps)
+
+    @cached_property
+    def _fused(self) -> Fused:
+        return fused(self._graph)
+
+    @property
+    def fused_paths(self) -> list[str]:
+        """The kernels that hold several maps."""
+        return [slot.path for slot in self.slots if id(slot.variable) in self._fused.geometries]
+
+    @cached_property
+    def _uses(self) -> dict[str, str]:
+        return uses(self._graph, {id(slot.variable): slot.path for slot in self.slots})
 
 
 def _inner(scheme: Any) -> Any:
