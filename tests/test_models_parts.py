@@ -307,6 +307,8 @@ def test_lsuv_draws_orthonormal_parts():
         ((5, 5), {}, "of whose sum the 12 outputs are a multiple"),
         ((6, 0), {}, "of whose sum"),
         ((6.0, 6.0), {}, "of whose sum"),
+        ((True,) * 12, {}, "of whose sum"),
+        (5, {}, "a tuple of ints > 0"),
         ((2, 2), {"gates": (2,), "split": (4, 4, 3)}, "parts must be empty beside gates"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -70,6 +71,20 @@ APPLICATIONS = {
     "VGG16": (0, set()),
     "Xception": (12, {"end"}),
 }
+
+
+def test_the_page_has_the_counts():
+    """Every row of its table that is not a subclass is a row here."""
+    page = (Path(__file__).parent.parent / "docs" / "residual.md").read_text()
+    shown = [
+        tuple(line.strip("| ").split(" | ")) for line in page.splitlines() if "| keras" in line
+    ]
+    here = [(name.removesuffix("Backbone"), *found) for name, (_, *found) in HUB.items()]
+    here += [(name, [count] * (count > 0), norms) for name, (count, norms) in APPLICATIONS.items()]
+    assert [(name, counts, norms) for name, _, counts, norms in shown] == [
+        (name, ", ".join(map(str, counts)) or "none", "; ".join(sorted(norms)) or "-")
+        for name, counts, norms in here
+    ]
 
 
 def built(name):

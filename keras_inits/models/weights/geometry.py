@@ -78,11 +78,12 @@ class Geometry:
             self._check_parts()
 
     def _check_parts(self) -> None:
-        object.__setattr__(self, "parts", tuple(self.parts))
-        count = self._count(self.outputs)
-        if any(not isinstance(n, int) or n < 1 for n in self.parts) or count % sum(self.parts):
-            expected = f"numbers of outputs, of whose sum the {count} outputs are a multiple"
-            raise checks.value_error("Geometry", "parts", expected, self.parts)
+        count, parts = self._count(self.outputs), self.parts
+        whole = isinstance(parts, (tuple, list)) and all(type(n) is int and n > 0 for n in parts)
+        if not whole or count % sum(parts):
+            expected = f"a tuple of ints > 0, of whose sum the {count} outputs are a multiple"
+            raise checks.value_error("Geometry", "parts", expected, parts)
+        object.__setattr__(self, "parts", tuple(parts))
         if self.gates:
             raise checks.value_error("Geometry", "parts", "empty beside gates", self.parts)
 
