@@ -213,20 +213,37 @@ def test_corda_keeps_the_outputs_best_approximation():
 @pytest.mark.parametrize(
     "mode", ["int8", "int4"] if hasattr(keras.quantizers, "pack_int4") else ["int8"]
 )
-def test_quantized_kernels_take_what_adds_nothing(mode):
-    for method, fits in (("gaussian", True), ("eva", True), ("pissa", False), ("olora", False)):
-        model = keras.Sequential([keras.Input((16,)), L.Dense(8)])
+@pytest.mark.parametrize(
+    ("make", "x"),
+    [
+        (lambda: L.Dense(8), X[:, 0]),
+        (lambda: L.EinsumDense("abc,cde->abde", (None, 3, 8)), X),
+        (lambda: L.Embedding(20, 8), IDS),
+    ],
+    ids=["Dense", "EinsumDense", "Embedding"],
+)
+def test_quantized_kernels_take_what_adds_nothing(make, x, mode):
+    lookup = x is IDS
+    for method, fits in (
+        ("gaussian", True),
+        ("eva", not lookup),
+        ("pissa", False),
+        ("olora", False),
+    ):
+        model = keras.Sequential([keras.Input(x.shape[1:], dtype=x.dtype.name), make()])
         model.quantize(mode)
         model.layers[0].enable_lora(4)
-        before = outputs(model, X[:, 0])
-        report = start(model, method, X[:, 0])
-        np.testing.assert_array_equal(outputs(model, X[:, 0]), before)
+        before = outputs(model, x)
+        report = start(model, method, x)
+        np.testing.assert_array_equal(outputs(model, x), before)
         assert bool(report.problems) != fits
-    next(s.variable for s in walk(model) if s.role == "lora_kernel_b").assign(np.ones((4, 8)))
-    before = outputs(model, X[:, 0])
+    for slot in walk(model):
+        if "lora" in slot.role:
+            slot.variable.assign(np.ones(slot.shape))
+    before = outputs(model, x)
     (problem,) = start(model, "gaussian").problems
     assert "learned" in problem.reason
-    np.testing.assert_array_equal(outputs(model, X[:, 0]), before)
+    np.testing.assert_array_equal(outputs(model, x), before)
 
 
 def test_half_precision():
@@ -293,6 +310,7 @@ NAN = np.full((16, 8), np.nan)
 ERRORS = {
     "no LoRA": (lambda m: keras.Sequential([keras.Input((16,)), L.Dense(8)]), "pissa", {}, ValueError, "must have a layer with LoRA enabled, got none"),
     "method": (None, "svd", {}, ValueError, "method must be one of 'default', .*, got 'svd'"),
+    "counted method": (None, "PiSSA_niter_4", {}, ValueError, "'pissa_niter', 'pissa_niter_4', .* got 'PiSSA_niter_4'"),
     "method type": (None, 3, {}, TypeError, "method must be one of"),
     "not a model": (lambda m: "model", "pissa", {}, TypeError, "model must be a Keras model"),
     "no data": (None, "eva", {}, ValueError, "x must be given for the method 'eva', got None"),

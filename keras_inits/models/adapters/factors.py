@@ -182,7 +182,9 @@ def method_of(owner: str, name: str) -> Method:
     """The method of a name; `pissa_niter_4` says how many iterations."""
     if isinstance(name, str) and (counted := re.fullmatch(r"pissa_niter_(\d{1,4})", name)):
         return Method(pissa_by_iteration(int(counted[1])), moves_kernel=True)
-    return METHODS[checks.one_of(owner, "method", name, tuple(METHODS))]
+    names = [*METHODS]
+    names.insert(names.index("pissa_niter") + 1, "pissa_niter_4")  # stands for any number
+    return METHODS[checks.one_of(owner, "method", name, tuple(names))]
 
 
 def _uniform(target: Target, bound: float) -> np.ndarray:
