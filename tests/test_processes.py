@@ -7,8 +7,10 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
+import keras
 import pytest
 from conftest import python, require
 
@@ -86,7 +88,87 @@ except ValueError as error:
     refused = str(error)
 drawn[0] = 0
 report = ki.initialize(model, RULES, seed=3)
-print(json.dumps([report.digest, ki.digest(model), drawn[0], refused]))
+answer = [report.digest, ki.digest(model), drawn[0], refused]
+x = np.random.default_rng(0).normal(size=(64, 512)).astype("float32")
+try:
+    ki.lsuv(model, x, seed=0)
+except ValueError as error:
+    answer.append(str(error))
+keras.distribution.set_distribution(None)
+alone = build()
+ki.initialize(alone, RULES, seed=3)  # dropout's seeds, too, which are no weights
+ki.lsuv(alone, x, seed=0, progress=False)
+model.set_weights(alone.get_weights())
+print(json.dumps([*answer, ki.digest(alone) == ki.digest(model)]))
+"""
+)
+ENDED = (
+    BUILD
+    + """
+import os, jax
+number, count, port, kind = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
+jax.distributed.initialize(f"localhost:{port}", count, number)
+keras.utils.set_random_seed(0)
+model = spread_model(kind)
+if number == 1:
+    print("null", flush=True)
+    os._exit(0)
+before = [np.asarray(s.data) for v in model.variables for s in v.value.addressable_shards]
+try:
+    refused = ki.initialize(model, RULES, seed=3).digest
+except RuntimeError as error:
+    refused = str(error)
+after = [np.asarray(s.data) for v in model.variables for s in v.value.addressable_shards]
+print(json.dumps([refused, all(map(np.array_equal, before, after))]), flush=True)
+os._exit(0)  # JAX's own end waits for the other one
+"""
+)
+WORKERS = (
+    """
+import json, os, sys
+workers = [f"localhost:{port}" for port in os.environ["PORTS"].split(",")]
+task = {"type": "worker", "index": int(sys.argv[1])}
+os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": workers}, "task": task})
+import tensorflow as tf
+strategy = tf.distribute.MultiWorkerMirroredStrategy()
+"""
+    + BUILD
+    + """
+alone = build()
+with strategy.scope():
+    model = build()
+answer = [strategy.num_replicas_in_sync]
+x = np.random.default_rng(0).normal(size=(64, 512)).astype("float32")
+for start in (lambda m: ki.initialize(m, RULES, seed=3), lambda m: ki.lsuv(m, x, seed=0, progress=False)):
+    start(alone), start(model)
+    answer += [ki.digest(alone), ki.digest(model)]
+print(json.dumps(answer))
+"""
+)
+TORCH = (
+    BUILD.replace("768", "767")
+    + """
+import os, torch
+number, count, port, kind = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
+alone = build()
+expected = ki.initialize(alone, RULES, seed=3).digest
+whole = drawn[0]
+keras.utils.set_random_seed(0)
+torch.distributed.init_process_group("gloo", f"tcp://localhost:{port}", rank=number, world_size=count)
+with ki.deferred():
+    model = spread_model(kind)
+try:
+    refused = ki.initialize(model, RULES, seed=3 + number).digest
+except ValueError as error:
+    refused = str(error)
+drawn[0] = 0
+report = ki.initialize(model, RULES, seed=3)
+found = [report.digest == expected, ki.digest(model) == expected, drawn[0] - whole, refused]
+x = np.random.default_rng(0).normal(size=(64, 512)).astype("float32")
+ki.lsuv(model, x, seed=0, progress=False)
+ki.lsuv(alone, x, seed=0, progress=False)
+print(json.dumps([*found, ki.digest(model) == ki.digest(model),
+    [np.abs(a - b).max() < 1e-5 for a, b in zip(alone.get_weights(), model.get_weights())]], default=bool))
 """
 )
 SINGLE = BUILD + "print(json.dumps([ki.initialize(build(), RULES, seed=3).digest, drawn[0]]))"
@@ -103,16 +185,23 @@ def test_every_mesh_has_the_values_of_one_device() -> None:
     assert len({entries for _, _, entries, _ in results}) == 1  # each entry once, however it is cut
 
 
-def together(count: int, kind: str) -> list[list]:
+def together(count: int, kind: str, code: str = PROCESSES, backend: str = "jax") -> list[list]:
     """What `count` processes of two devices each print."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = str(free.getsockname()[1])
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for free in sockets:
+            free.bind(("localhost", 0))
+        ports = [str(free.getsockname()[1]) for free in sockets]
     flags = "--xla_force_host_platform_device_count=2"
-    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+    environment = os.environ | {
+        "KERAS_BACKEND": backend,
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": flags,
+        "PORTS": ",".join(ports),
+    }
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", PROCESSES, str(i), str(count), port, kind],
+            [sys.executable, "-c", code, str(i), str(count), ports[0], kind],
             env=environment,
             cwd=Path(__file__).parent,
             stdout=subprocess.PIPE,
@@ -145,9 +234,49 @@ def test_processes_have_the_values_of_one(count: int, kind: str) -> None:
     digest, alone = json.loads(python(SINGLE, KERAS_BACKEND="jax").splitlines()[-1])
     answers = together(count, kind)
     shared = 512 * 768 + 768 * 48
-    for number, (found, again, drawn, refused) in enumerate(answers):
+    for number, (found, again, drawn, refused, by_data, given) in enumerate(answers):
         assert found == again == digest
+        assert by_data.startswith("lsuv: model must be held by one process, got one that several")
+        assert given
         # The kernels that are cut, each process its part alone; all else everywhere.
         assert drawn == alone - shared + (shared // count if kind == "model" else shared)
         assert refused.startswith("initialize: seed must be the same in all processes, got ")
         assert f"DefaultStream(seed={3 + number}) in process {number}" in refused
+
+
+@pytest.mark.large
+def test_a_process_that_has_ended_is_an_error_and_nothing_changes() -> None:
+    require("jax")
+    (refused, unchanged), _ = together(2, "model", ENDED)
+    assert refused.startswith("initialize: every process that holds a part of the model must")
+    assert unchanged
+
+
+@pytest.mark.large
+@pytest.mark.parametrize(("count", "kind"), [(2, "model"), (4, "model"), (2, "data")])
+def test_processes_of_pytorch_have_the_values_of_one(count: int, kind: str) -> None:
+    """Under DTensor, which Keras has since 3.16; 767 units are not cut evenly."""
+    if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 16):
+        pytest.skip("Keras before 3.16 has no distribution on PyTorch")
+    for number, (found, again, less, refused, same, as_alone) in enumerate(
+        together(count, kind, TORCH, "torch")
+    ):
+        assert found
+        assert again
+        assert same
+        assert all(as_alone)
+        step = -(-767 // count)
+        held = min(step, 767 - number * step) if kind == "model" else 767
+        assert less == (512 + 48) * (held - 767)
+        assert f"DefaultStream(seed={3 + number}) in process {number}" in refused
+
+
+@pytest.mark.large
+def test_mirrored_workers_have_the_values_of_one() -> None:
+    require("tensorflow")
+    first, second = together(2, "", WORKERS, "tensorflow")
+    replicas, alone, mirrored, alone_by_data, mirrored_by_data = first
+    assert replicas == 2
+    assert first == second
+    assert alone == mirrored
+    assert alone_by_data == mirrored_by_data

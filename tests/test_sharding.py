@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -163,6 +165,57 @@ def test_a_shard_of_an_empty_tensor_is_empty() -> None:
 def test_mirrored_strategy() -> None:
     require("tensorflow")
     assert python(MIRRORED, KERAS_BACKEND="tensorflow").splitlines()[-1] == "equal"
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("shape", [(12, 8), (7, 5), (2, 3), (0, 4)])
+def test_blocks_of_a_dtensor_are_those_of_chunks(shape: tuple[int, int]) -> None:
+    """Also uneven ones, and an axis that both axes of the mesh cut."""
+    require("torch")
+    import torch
+    from torch.distributed.tensor import Replicate, Shard
+
+    from keras_inits.backend import dtensor
+
+    whole, ranks = torch.arange(shape[0] * shape[1]).reshape(shape), torch.arange(6).reshape(2, 3)
+    for placements in ((Shard(0), Shard(1)), (Replicate(), Shard(1)), (Shard(0), Shard(0))):
+        layout = SimpleNamespace(device_mesh=SimpleNamespace(mesh=ranks), placements=placements)
+        found = dtensor.blocks(layout, shape)
+        for i, j in np.ndindex(2, 3):
+            expected = whole
+            for place, parts, placement in zip((i, j), (2, 3), placements, strict=True):
+                if placement.is_shard():
+                    cut = torch.chunk(expected, parts, placement.dim)
+                    empty = expected.narrow(placement.dim, 0, 0)
+                    expected = cut[place] if place < len(cut) else empty
+            block = whole[tuple(slice(*bounds) for bounds in found[int(ranks[i, j])])]
+            assert torch.equal(block, expected)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="DTensor is PyTorch's")
+def test_a_dtensor_holds_the_values_of_a_tensor(tmp_path: Path) -> None:
+    import torch
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Shard
+
+    from keras_inits.backend import spread
+
+    group = {"init_method": f"file://{tmp_path}/group", "rank": 0, "world_size": 1}
+    torch.distributed.init_process_group("gloo", **group)
+    try:
+        mesh = init_device_mesh("cpu", (1,))
+        layout = SimpleNamespace(device_mesh=mesh, placements=(Shard(1),))
+        for scheme in (ki.HeNormal(seed=1), ki.Orthogonal(seed=1), ki.Zero()):
+            spread_over = scheme((7, 5), layout=layout)
+            assert spread_over.placements == (Shard(1),)
+            assert spread_over.stride() == (5, 1)
+            np.testing.assert_array_equal(
+                spread_over.full_tensor().numpy(), to_numpy(scheme((7, 5)))
+            )
+            (shard,) = spread.shards(spread_over)
+            np.testing.assert_array_equal(shard.values, spread_over.full_tensor().numpy())
+    finally:
+        torch.distributed.destroy_process_group()
 
 
 def test_inside_a_compiled_function() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.backend import name
+from keras_inits.backend import dtensor, memory, name
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Shard:
 
 def process() -> int:
     """This process's number among those that run the program together."""
+    if name() == "torch":
+        return dtensor.rank()
     if name() != "jax":
         return 0
     import jax
@@ -32,15 +34,20 @@ def process() -> int:
 
 def sharding(variable: Any) -> Any:
     """How the blocks of a variable are spread over devices; None where each has the whole."""
-    if name() != "jax" or variable.value.sharding.is_fully_replicated:
+    value = variable.value
+    if name() == "torch" and dtensor.is_dtensor(value):
+        return value.data if dtensor.is_cut(value.data) else None
+    if name() != "jax" or value.sharding.is_fully_replicated:
         return None
-    return variable.value.sharding
+    return value.sharding
 
 
 def processes(variable: Any) -> tuple[int, ...]:
     """Those that hold a variable, or parts of it."""
+    if name() == "torch" and dtensor.is_dtensor(variable.value):
+        return tuple(sorted(dtensor.blocks(variable.value.data, variable.shape)))
     if name() != "jax":
-        return (process(),)
+        return _with_replicas()
     return tuple(sorted({device.process_index for device in variable.value.sharding.device_set}))
 
 
@@ -50,12 +57,20 @@ def shards(tensor: Any) -> list[Shard]:
     whole = tuple(slice(0, size) for size in shape)
     if isinstance(tensor, np.ndarray):
         return [Shard(whole, (process(),), tensor)]
-    if name() != "jax":
-        return [Shard(whole, (process(),), keras.ops.convert_to_numpy(tensor))]
-    here = {_block(s.index, shape): s.data for s in tensor.addressable_shards}
-    owners: dict[tuple[tuple[int, int], ...], set[int]] = {}
-    for device, index in tensor.sharding.devices_indices_map(shape).items():
-        owners.setdefault(_block(index, shape), set()).add(device.process_index)
+    here: dict[dtensor.Block, Any]
+    owners: dict[dtensor.Block, set[int]] = {}
+    if name() == "torch" and dtensor.is_dtensor(tensor):
+        by_process = dtensor.blocks(tensor.data, shape)
+        for number, block in by_process.items():
+            owners.setdefault(block, set()).add(number)
+        local = keras.ops.convert_to_numpy(tensor.data.to_local())
+        here = {block: local for number, block in by_process.items() if number == process()}
+    elif name() == "jax":
+        here = {_block(s.index, shape): s.data for s in tensor.addressable_shards}
+        for device, index in tensor.sharding.devices_indices_map(shape).items():
+            owners.setdefault(_block(index, shape), set()).add(device.process_index)
+    else:
+        return [Shard(whole, _with_replicas(), keras.ops.convert_to_numpy(tensor))]
     return [
         Shard(
             tuple(slice(*bounds) for bounds in block),
@@ -66,14 +81,22 @@ def shards(tensor: Any) -> list[Shard]:
     ]
 
 
-def _block(index: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+def _with_replicas() -> tuple[int, ...]:
+    """The processes that hold what is not cut: on PyTorch all of Keras's distribution, if there is one."""
+    together = name() == "torch" and keras.distribution.distribution() is not None
+    return tuple(range(dtensor.world_size())) if together else (process(),)
+
+
+def _block(index: tuple[slice, ...], shape: tuple[int, ...]) -> dtensor.Block:
     return tuple(part.indices(size)[:2] for part, size in zip(index, shape, strict=True))
 
 
 def to_shards(
     owner: str, fill: Callable[[Any], np.ndarray], shape: tuple[int, ...], layout: Any
 ) -> Any:
-    """JAX's array of what `fill` gives block by block, each device its own shard alone."""
+    """The tensor of what `fill` gives block by block, each device its own shard alone."""
+    if name() == "torch":
+        return dtensor.from_block(fill, memory.to_tensor, shape, layout)
     import jax
 
     named = isinstance(layout, jax.sharding.NamedSharding)
@@ -97,10 +120,23 @@ def to_shards(
     return jax.make_array_from_single_device_arrays(shape, layout, shards)
 
 
-def gathered(words: np.ndarray) -> np.ndarray:
-    """The 64-bit words of every process, one row each; all of them have to call this."""
-    from jax.experimental import multihost_utils
+def is_readable(variable: Any) -> bool:
+    """Whether this process can read all of a variable: on JAX not what others hold a part of."""
+    return name() != "jax" or variable.value.is_fully_addressable
 
-    # JAX's integers have 32 bits unless it is told otherwise.
-    halves = multihost_utils.process_allgather(words.view(np.uint32))
+
+def gathered(owner: str, words: np.ndarray) -> np.ndarray:
+    """The 64-bit words of every process, one row each; all of them have to call this."""
+    try:
+        if name() == "torch":
+            return dtensor.gathered(words)
+        from jax.experimental import multihost_utils
+
+        # JAX's integers have 32 bits unless it is told otherwise.
+        halves = multihost_utils.process_allgather(words.view(np.uint32))
+    except Exception as error:
+        raise RuntimeError(
+            f"{owner}: every process that holds a part of the model must take part, and one does not "
+            "answer: it has ended, or does something else; see its output"
+        ) from error
     return np.ascontiguousarray(halves).view(np.uint64).reshape(-1, words.size)

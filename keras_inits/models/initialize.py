@@ -110,6 +110,7 @@ def initialize(
         deviation; `.problems` lists what could not be done.
 
     Raises:
+        RuntimeError: A process that holds a part of the model does not take part.
         ValueError, TypeError: The model is not built, `deferred` has not ended, a rule matches
             nothing, a scheme cannot take a variable's shape, a value is not finite in its dtype, or
             the optimizer cannot be reset. The model is then as it was, but for what `memory="low"`
@@ -187,7 +188,9 @@ def _agree(stream: Stream, found: Walk) -> None:
     if all(len(spread.processes(slot.variable)) == 1 for slot in found):
         return
     word = int.from_bytes(hashlib.sha256(repr(stream).encode()).digest()[:8], "little")
-    others = np.flatnonzero(spread.gathered(np.array([word], np.uint64))[:, 0] != word)
+    others = np.flatnonzero(
+        spread.gathered("initialize", np.array([word], np.uint64))[:, 0] != word
+    )
     if others.size:
         raise ValueError(
             f"initialize: seed must be the same in all processes, got {stream!r} in process "

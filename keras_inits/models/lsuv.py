@@ -10,10 +10,12 @@ import keras
 import numpy as np
 
 from keras_inits import checks
+from keras_inits.backend import spread
 from keras_inits.models.flow.batch import batch_of
 from keras_inits.models.flow.guards import assign_in_call
 from keras_inits.models.flow.visit import visit
 from keras_inits.models.flow.visitor import Planned, Run, Visited
+from keras_inits.models.variables.walk import walk
 from keras_inits.models.weights.scalable import alive, pre_activation
 from keras_inits.reports.report import Panel, Report
 from keras_inits.streams import Stream
@@ -111,6 +113,11 @@ def lsuv(
     low = checks.one_of("lsuv", "memory", memory, ("safe", "low")) == "low"
     check_seed("lsuv", seed)
     x = batch_of("lsuv", model, x)
+    if not all(spread.is_readable(slot.variable) for slot in walk(model, "lsuv")):
+        raise ValueError(
+            "lsuv: model must be held by one process, got one that several hold together; run it on the "
+            "model built without a distribution, then model.set_weights(that_one.get_weights())"
+        )
     stream = as_stream("lsuv", seed)
 
     visitor = _Lsuv(target, tolerance, most, power, stream, low)

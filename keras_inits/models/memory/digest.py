@@ -32,6 +32,7 @@ def digest(model: keras.Model) -> str:
         64 hexadecimal digits.
 
     Raises:
+        RuntimeError: A process that holds a part of the model does not take part.
         ValueError, TypeError: It is no Keras model or not built; or processes that must hold the same
             values hold others.
 
@@ -66,7 +67,7 @@ class Digest:
     def hexdigest(self) -> str:
         sums, here = self.sums, (spread.process(),)
         if any(processes != here for _, processes in self.owners):
-            sums = _agreed(self.owners, spread.gathered(np.array(sums, np.uint64)))
+            sums = _agreed(self.owners, spread.gathered("digest", np.array(sums, np.uint64)))
         totals: dict[Slot, int] = {}
         for (slot, _), part in zip(self.owners, sums, strict=True):
             totals[slot] = (totals.get(slot, 0) + part) % 2**64

@@ -1,0 +1,94 @@
+"""PyTorch's DTensor: which block of a tensor each process holds, and a tensor of such blocks."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Block = tuple[tuple[int, int], ...]
+
+
+def rank() -> int:
+    """This process's number, 0 where there is no group of them."""
+    import torch
+
+    return torch.distributed.get_rank() if _in_group() else 0
+
+
+def world_size() -> int:
+    """How many processes there are in the group, 1 without one."""
+    import torch
+
+    return torch.distributed.get_world_size() if _in_group() else 1
+
+
+def _in_group() -> bool:
+    import torch
+
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def is_dtensor(tensor: Any) -> bool:
+    """Whether a tensor is one; its module takes long to import, and has been where there is one."""
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(getattr(tensor, "data", tensor), module.DTensor)
+
+
+def is_cut(layout: Any) -> bool:
+    """Whether processes hold blocks of a tensor of these `placements`."""
+    return any(placement.is_shard() for placement in layout.placements)
+
+
+def blocks(layout: Any, shape: tuple[int, ...]) -> dict[int, Block]:
+    """For each process of the layout's mesh the bounds of its block along every axis.
+
+    As `torch.chunk`: ceil(size / parts) entries each, the last ones fewer, or none.
+    """
+    mesh = layout.device_mesh.mesh.numpy()
+    found = {}
+    for place in itertools.product(*map(range, mesh.shape)):
+        bounds = [(0, size) for size in shape]
+        for part, parts, placement in zip(place, mesh.shape, layout.placements, strict=True):
+            if placement.is_shard():
+                start, stop = bounds[placement.dim]
+                step = -(-(stop - start) // parts)
+                first = min(start + part * step, stop)
+                bounds[placement.dim] = first, min(first + step, stop)
+        found[int(mesh[place])] = tuple(bounds)
+    return found
+
+
+def from_block(
+    fill: Callable[[tuple[slice, ...]], np.ndarray],
+    to_tensor: Callable[[np.ndarray], Any],
+    shape: tuple[int, ...],
+    layout: Any,
+) -> Any:
+    """The DTensor of which this process holds what `fill` gives for its block; nothing is sent."""
+    from torch.distributed.tensor import DTensor
+
+    block = blocks(layout, shape)[rank()]
+    local = to_tensor(fill(tuple(slice(*bounds) for bounds in block)))
+    strides = np.cumprod([1, *shape[:0:-1]], dtype=np.int64)[::-1] if shape else ()
+    return DTensor.from_local(
+        local.to(layout.device_mesh.device_type),
+        layout.device_mesh,
+        layout.placements,
+        run_check=False,
+        shape=shape,
+        stride=tuple(map(int, strides)),
+    )
+
+
+def gathered(words: np.ndarray) -> np.ndarray:
+    """The 64-bit words of every process, one row each; all of them have to call this."""
+    import torch
+
+    own = torch.from_numpy(words.view(np.int64))
+    rows = [torch.empty_like(own) for _ in range(world_size())]
+    torch.distributed.all_gather(rows, own)
+    return np.stack([row.numpy() for row in rows]).view(np.uint64)
