@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import keras
@@ -12,6 +10,7 @@ import numpy as np
 
 from keras_inits.models.moments import signal as signals
 from keras_inits.models.moments.signal import Signal, gaussian
+from keras_inits.models.moments.together import product, total
 from keras_inits.models.moments.weighted import as_array
 from keras_inits.models.residual.trace import Step
 
@@ -38,13 +37,18 @@ def call(step: Step, tensors: list[Any], constants: Callable[[Any], Any] | None 
 def through(signal: Signal, function: Callable[[np.ndarray], np.ndarray]) -> Signal:
     """`function`, which acts entry by entry, of the signal."""
     new = signal.of(function(signal.table))
-    least, most = float(signal.profile.min()), float(signal.profile.max())
+    profile, along = (
+        signal.profile.ravel(),
+        np.broadcast_to(signal.with_channel, signal.profile.shape).ravel(),
+    )
+    least, most = float(profile.min()), float(profile.max())
     if most - least < 1e-6 or not new.second > 0:
         return new
     sizes = np.linspace(least, most, 9)
-    seconds = [signal.of(function(signal.table * math.sqrt(p))).second for p in sizes]
-    profile = np.interp(signal.profile, sizes, np.array(seconds) / new.second)
-    return replace(new, profile=np.ones_like(profile)).in_place(profile)
+    order = np.argsort(profile, kind="stable")
+    with_channel = np.interp(sizes, profile[order], along[order])
+    placed = [signal.of(function(signal.at(*one))) for one in zip(sizes, with_channel, strict=True)]
+    return signals.placed(new, placed, sizes, signal.profile)
 
 
 def entrywise(function: Callable[..., Any], name: str) -> Callable[..., np.ndarray]:
@@ -93,9 +97,9 @@ def combined(step: Step, inputs: list[Signal], zeroed: set[int]) -> Signal:
         if step.kind == "Average":
             factors = [1 / len(parts)] * len(parts)
         if not any(constant):
-            return signals.total(parts, factors, profiles)
+            return total(parts, factors, profiles)
     elif step.kind == "Multiply" and not constant:
-        return signals.product(parts, profiles)
+        return product(parts, profiles)
     raise Unfollowed(says(step, "cannot be followed"))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, reduce
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ def _offsets() -> tuple[np.ndarray, np.ndarray]:
 
 
 @cache
-def _entries() -> tuple[np.ndarray, np.ndarray]:
+def entries() -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights for the expectation over `e`: panels, as activations have kinks."""
     nodes, weights = np.polynomial.legendre.leggauss(6)
     edges = np.linspace(-7.5, 7.5, 61)
@@ -93,6 +93,13 @@ class Signal:
         """Another function of the same a and e."""
         return replace(self, table=table, along=None)
 
+    def at(self, size: float, along: float) -> np.ndarray:
+        """The table of a place with this share in the second moment, and in that with its channel's mean."""
+        rows, shared = self.rows[:, None], self.shared
+        apart = max(size * self.second - along**2 * shared, 0.0)
+        left = self.second - shared
+        return along * rows + (self.table - rows) * math.sqrt(apart / left if left > 0 else 0.0)
+
     def in_place(self, profile: np.ndarray) -> Signal:
         """The same entries elsewhere: `profile` in units of the old one's mean."""
         size = float(profile.mean())
@@ -110,11 +117,27 @@ def gaussian(
     alike: bool = True,
 ) -> Signal:
     """Normal entries of these moments."""
-    (a, chances), (e, weights) = _offsets(), _entries()
+    (a, chances), (e, weights) = _offsets(), entries()
     offset = math.sqrt(max(shared - mean**2, 0.0))
     apart = math.sqrt(max(second - max(shared, mean**2), 0.0))
     table = mean + offset * a[:, None] + apart * e
     return Signal(table, chances, weights, profile, object(), origins, alike)
+
+
+def placed(new: Signal, kinds: list[Signal], sizes: np.ndarray, profile: np.ndarray) -> Signal:
+    """`kinds` where the old profile has these sizes, and between them what lies between."""
+    hats = [np.interp(profile, sizes, one) for one in np.eye(len(sizes))]
+    shares = np.array([hat.mean() for hat in hats])
+    rows = shares @ np.stack([kind.rows for kind in kinds])
+    seconds = np.array([kind.second for kind in kinds])
+    second, shared = float(shares @ seconds), float(new.chances @ rows**2)
+    apart = math.sqrt(max(second - shared, 0.0) / max(new.second - new.shared, 1e-30))
+    with_channel = np.array([new.chances @ (kind.rows * rows) for kind in kinds])
+    return replace(
+        new.of(rows[:, None] + (new.table - new.rows[:, None]) * apart),
+        profile=np.interp(profile, sizes, seconds / second),
+        along=np.interp(profile, sizes, with_channel / shared) if shared > 0 else None,
+    )
 
 
 def without_offsets(signal: Signal) -> Signal:
@@ -161,26 +184,27 @@ def channels_dropped(signal: Signal, rate: float) -> Signal:
 
 def averaged(signal: Signal, count: float) -> Signal:
     """The mean of `count` positions."""
-    rows, (e, _) = signal.rows[:, None], _entries()
+    rows, (e, _) = signal.rows[:, None], entries()
     spread = np.sqrt(((signal.table - rows) ** 2 @ signal.weights) / count)[:, None]
-    return _new_entries(signal, rows + spread * e)
+    return _newentries(signal, rows + spread * e)
 
 
 def largest(signal: Signal, count: float) -> Signal:
     """The largest of `count` positions, with 1 the same law: for each a, its quantiles at e's."""
-    table = [_quantiles(row, signal.weights, count) for row in signal.table]
-    return _new_entries(signal, np.stack(table))
+    table = [quantiles(row, signal.weights, count) for row in signal.table]
+    return _newentries(signal, np.stack(table))
 
 
-def _quantiles(values: np.ndarray, weights: np.ndarray, count: float = 1) -> np.ndarray:
-    own = _entries()[1]
+def quantiles(values: np.ndarray, weights: np.ndarray, count: float = 1) -> np.ndarray:
+    """Of the largest of `count` values with these weights, at the nodes of e."""
+    own = entries()[1]
     order = np.argsort(values, kind="stable")
     chance = np.cumsum(weights[order]) - weights[order] / 2
     return np.interp(np.cumsum(own) - own / 2, chance**count, values[order])
 
 
-def _new_entries(signal: Signal, table: np.ndarray) -> Signal:
-    return replace(signal, table=table, weights=_entries()[1], latent=object())
+def _newentries(signal: Signal, table: np.ndarray) -> Signal:
+    return replace(signal, table=table, weights=entries()[1], latent=object())
 
 
 def spread_over(make: Callable[[float], Signal], counts: np.ndarray, profile: np.ndarray) -> Signal:
@@ -192,68 +216,3 @@ def spread_over(make: Callable[[float], Signal], counts: np.ndarray, profile: np
         seconds = np.array([one.second for one in made]) / (usual.second or 1.0)
         profile = profile * seconds[places.reshape(counts.shape)]
     return replace(usual, profile=np.ones_like(profile)).in_place(profile)
-
-
-def joined(signals: list[Signal], profile: np.ndarray) -> Signal:
-    """Side by side, as many of each as it has entries; `profile` is the whole's."""
-    parts = [largest(s, 1) for s in signals]  # on the same nodes of e
-    total = sum(s.profile.size for s in signals)
-    return Signal(
-        np.concatenate([part.table for part in parts]),
-        np.concatenate([part.chances * part.profile.size / total for part in parts]),
-        parts[0].weights,
-        profile,
-        object(),
-        frozenset().union(*(s.origins for s in signals)),
-        all(s.alike for s in signals),
-    )
-
-
-def total(signals: list[Signal], factors: list[float], profiles: list[np.ndarray]) -> Signal:
-    """The sum of uncorrelated signals, each times its factor."""
-    mean = sum(f * s.mean for f, s in zip(factors, signals, strict=True))
-    apart = sum(f**2 * s.variance for f, s in zip(factors, signals, strict=True))
-    offset = sum(f**2 * (s.shared - s.mean**2) for f, s in zip(factors, signals, strict=True))
-    parts = [f**2 * s.second for f, s in zip(factors, signals, strict=True)]
-    profile = np.average(np.stack(profiles), axis=0, weights=parts) if any(parts) else profiles[0]
-    made = _combined(signals, mean, apart + mean**2, offset + mean**2, profile)
-    law = reduce(_law_of_sum, (f * _apart(s) for f, s in zip(factors, signals, strict=True)))
-    spread = math.sqrt(law**2 @ made.weights) or 1.0
-    rows = made.rows[:, None]
-    made = made.of(rows + law * (math.sqrt(max(apart - offset, 0.0)) / spread))
-    own = [f**2 * s.shared for f, s in zip(factors, signals, strict=True)]
-    along = np.full(profile.shape, made.shared - sum(own))  # of one's mean and the other's
-    for n, signal in zip(own, signals, strict=True):
-        along += n * signal.with_channel
-    return replace(made, along=along / (made.shared or 1.0))
-
-
-def _apart(signal: Signal) -> np.ndarray:
-    """The law of how far entries are from their channel's offset, of all channels."""
-    apart = signal.table - signal.rows[:, None]
-    return _quantiles(apart.ravel(), np.outer(signal.chances, signal.weights).ravel())
-
-
-def _law_of_sum(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    weights = _entries()[1]
-    law = _quantiles(np.add.outer(one, other).ravel(), np.outer(weights, weights).ravel())
-    return law - law @ weights
-
-
-def product(signals: list[Signal], profiles: list[np.ndarray]) -> Signal:
-    """The product of independent signals, entry by entry."""
-    mean, second, shared = (
-        math.prod(values)
-        for values in zip(*((s.mean, s.second, s.shared) for s in signals), strict=True)
-    )
-    profile = np.prod(np.stack(profiles), axis=0)
-    new = _combined(signals, mean, second, shared, np.ones_like(profile))
-    return new.in_place(profile)
-
-
-def _combined(
-    signals: list[Signal], mean: float, second: float, shared: float, profile: np.ndarray
-) -> Signal:
-    origins = frozenset().union(*(s.origins for s in signals))
-    alike = all(s.alike for s in signals)
-    return gaussian(mean, second, shared, profile, origins, alike)

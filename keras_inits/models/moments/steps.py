@@ -13,6 +13,7 @@ from keras_inits.models.moments import signal as signals
 from keras_inits.models.moments.arithmetic import Unfollowed, call, combined, says, through
 from keras_inits.models.moments.pooling import POOLS, pooled
 from keras_inits.models.moments.signal import Signal, gaussian
+from keras_inits.models.moments.together import joined
 from keras_inits.models.moments.weighted import as_array, as_tensor
 from keras_inits.models.residual.trace import Step
 
@@ -76,7 +77,7 @@ def after(step: Step, known: list[Signal | Unknown], zeroed: set[int]) -> list[S
         return [pooled(step, inputs[0])]
     if step.kind in ("Concatenate", "Stack"):
         profiles = [as_tensor(s.profile, t) for s, t in zip(inputs, step.inputs, strict=True)]
-        return [signals.joined(inputs, as_array(call(step, profiles)))]
+        return [joined(inputs, as_array(call(step, profiles)))]
     return [combined(step, inputs, zeroed)]
 
 
