@@ -19,6 +19,7 @@ from scipy import special, stats
 from keras_inits.streams import DefaultStream
 from keras_inits.streams.default import kernels as laws
 from keras_inits.streams.default import quantile, tiles
+from keras_inits.streams.narrow import clip
 
 pytestmark = pytest.mark.once
 
@@ -237,6 +238,16 @@ def edges(dtype, width):
 
 
 BOUNDS32 = [(-2, 2), (-1.5, 0.25), (0, 2), (-2, 0)]
+
+
+@pytest.mark.parametrize("low", [-1.0, -0.0, 0.0])
+@pytest.mark.parametrize("high", [-0.0, 0.0, 1.0])
+def test_zeros_keep_their_sign_where_a_bound_is_zero(low, high):
+    """np.clip of NumPy 2.0 gives them the bound's: the compiled laws, and later NumPy, do not."""
+    array = np.array([-2.0, -0.0, 0.0, 2.0] * 20, "float32")  # more than a SIMD register
+    found = clip(array, low, high)
+    expected = [min(max(v, low), high) if v else v for v in array.tolist()]
+    assert found.tobytes() == np.array(expected, "float32").tobytes()
 
 
 @pytest.mark.parametrize("size", [1, 63, 64, 65, None])

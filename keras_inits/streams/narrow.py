@@ -49,6 +49,13 @@ def limits(dtype: str, support: Support) -> tuple[float, float]:
     )
 
 
+def clip(array: np.ndarray, low: float, high: float) -> np.ndarray:
+    """np.clip whose zeros keep their sign: NumPy 2.0 gives them that of a bound that is zero."""
+    if low and high:
+        return np.clip(array, low, high)
+    return np.where(array < low, low, np.where(array > high, high, array))
+
+
 def narrow(array: np.ndarray, dtype: str, support: Support) -> np.ndarray:
     """The array rounded to a narrow dtype, within the bounds of the law."""
     target = numpy_dtype(dtype)
@@ -65,5 +72,5 @@ def narrow(array: np.ndarray, dtype: str, support: Support) -> np.ndarray:
         code = tiles.DTYPES[dtype]
         tiles.compiled.narrow(numbers, out.reshape(-1).view(np.uint16), code, low, high)
     else:
-        out[...] = array if support is None else np.clip(array, low, high)
+        out[...] = array if support is None else clip(array, low, high)
     return out

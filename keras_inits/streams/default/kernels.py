@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_inits.streams.default import bounds, quantile, tiles
 from keras_inits.streams.default.tiles import TileFunction
-from keras_inits.streams.narrow import Support, limits, narrow
+from keras_inits.streams.narrow import Support, clip, limits, narrow
 
 INNER_BOUND = 2.0  # float32 draws within take the fast path, if wide enough for its 24 bits
 INNER_MASS = 0.25
@@ -54,7 +54,7 @@ def _finish(
     if within is None:
         out[...] = z
     else:
-        np.clip(z.astype(out.dtype, copy=False), *within, out=out)
+        out[...] = clip(z.astype(out.dtype, copy=False), *within)
 
 
 class Single:
