@@ -18,6 +18,7 @@ from keras_inits.streams.default.bounds import inside
 
 NARROW = ("float16", "bfloat16")
 Support = tuple[float, float] | None
+Bound = float | np.floating
 
 
 def draw_dtype(dtype: str) -> str:
@@ -49,7 +50,7 @@ def limits(dtype: str, support: Support) -> tuple[float, float]:
     )
 
 
-def clip(array: np.ndarray, low: float, high: float) -> np.ndarray:
+def clip(array: np.ndarray, low: Bound, high: Bound) -> np.ndarray:
     """np.clip whose zeros keep their sign: NumPy 2.0 gives them that of a bound that is zero."""
     if low and high:
         return np.clip(array, low, high)
