@@ -116,3 +116,14 @@ def test_keras_hub(name, expected):
     require("keras_hub")
     uses = [row.use for row in ki.initialize(built(name), seed=0).rows]
     assert {use: uses.count(use) for use in expected} == expected
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_a_layer_of_keras_applications():
+    """ConvNeXt's layer scales, whose layer `keras.layers` has not."""
+    model = keras.applications.ConvNeXtTiny(
+        weights=None, include_top=False, input_shape=(64, 64, 3)
+    )
+    rows = ki.initialize(model, seed=0, dry_run=True).rows
+    assert sum(row.use == "layer scale" for row in rows) == 18

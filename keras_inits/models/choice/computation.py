@@ -9,7 +9,6 @@ from typing import Any
 import keras
 
 from keras_inits.base import Scheme
-from keras_inits.host import is_keras
 from keras_inits.models.choice.preset import is_norm
 from keras_inits.models.flow.places import places
 from keras_inits.models.residual.branches import symbolic_inputs, traced
@@ -63,7 +62,7 @@ class Computation:
     @cached_property
     def _graph(self) -> Graph:
         model: Any = self.slots[0].layers[0]
-        if not _may_be_taken_apart(model):
+        if not _has_own_operations(model):
             return Graph([])
         try:
             found = traced("initialize", model, symbolic_inputs("initialize", model, None))
@@ -119,14 +118,15 @@ def _law(scheme: Scheme, fan_out: float) -> Any:
         return None
 
 
-def _may_be_taken_apart(model: Any) -> bool:
-    """Whether a model has operations between its layers, or in layers that are not Keras's own."""
+def _has_own_operations(model: Any) -> bool:
+    """Whether a model has operations between its layers, or in layers that `keras.layers` has not."""
     for place in places(model):
         layer = place.layer
         graph = [type(op).__name__ for op in getattr(layer, "operations", ())]
         if APART.intersection(graph) or isinstance(layer, keras.layers.Lambda):
             return True
         built_of_layers = isinstance(layer, keras.Sequential) or graph
-        if not built_of_layers and not is_keras(layer) and any(map(is_matrix, layer.variables)):
+        known = getattr(keras.layers, type(layer).__name__, None) is type(layer)
+        if layer.variables and not built_of_layers and not known:
             return True
     return False
