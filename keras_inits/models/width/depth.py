@@ -66,7 +66,8 @@ def depths(model: Any, base: Any, x: Any) -> tuple[dict[str, Depth], list[Proble
     problems += [
         Problem(
             paths[0],
-            f"what follows the last weights of {len(paths)} branches is not linear",
+            f"no variables multiply {len(paths)} branches as a whole: what follows the last weights is "
+            "not linear, or takes no factor",
             f"The model must multiply these branches by {left:g}.",
         )
         for (_, left), paths in missing.items()

@@ -171,13 +171,14 @@ def _matching(name: str, slots: list[Slot], model: Any) -> list[Slot]:
         if (_kind(slot), len(slot.shape)) != (_kind(match), len(match.shape)):
             raise ValueError(
                 f"mup: {name} must have the model's layers, got {_kind(match)} of shape {match.shape} "
-                f"({match.path}) for {_kind(slot)} of shape {slot.shape} ({slot.path})"
+                f"({match.path}) for {_kind(slot)} of shape {slot.shape} ({slot.path}); a model of another "
+                "depth is given as depth_base"
             )
     if len(found) != len(slots):
         first = max(slots, found, key=len)[min(len(slots), len(found))]
         raise ValueError(
             f"mup: {name} must have the model's {len(slots)} variables, got {len(found)}; the first "
-            f"without a match is {first.path}"
+            f"without a match is {first.path}; a model of another depth is given as depth_base"
         )
     return found
 
