@@ -40,7 +40,7 @@ class Mup(Report):
         "sgd": "rate (SGD)",
         "note": "note",
     }
-    drop: ClassVar = ("note", "std_before", "multiplier", "width", "depth")
+    drop: ClassVar = ("note", "std_before", "width", "depth", "multiplier")
     panels: ClassVar = (Panel("standard deviation", "std_before", "std", "own initializer", "muP"),)
 
     def __init__(self, rows: Any, problems: Any, model: Any) -> None:
