@@ -42,17 +42,22 @@ def _chunks(array: np.ndarray) -> list[np.ndarray]:
 
 def _moments(chunks: list[np.ndarray], size: int, shift: float) -> tuple[float, float]:
     """The means of x - shift and of its square."""
-
-    def sums(chunk: np.ndarray) -> tuple[float, float]:
-        if chunk.itemsize < 4:
-            chunk = chunk.astype(np.float32)
-        if _in_c and chunk.dtype == np.float32:
-            return _in_c(chunk, shift)
-        with np.errstate(over="ignore", invalid="ignore"):
-            apart = chunk.astype(np.float64) - shift
-            # Not `apart @ apart`: BLAS's own threads and these wait for each other.
-            return float(apart.sum()), float(np.square(apart, out=apart).sum())
-
+    if len(chunks) == 1:
+        first, second = _sums(chunks[0], shift)
+        return first / size, second / size
     # They come in any order, and the sum of floats depends on it.
-    first, second = map(sorted, zip(*in_parallel(sums, chunks), strict=True))
-    return sum(first) / size, sum(second) / size
+    parts = in_parallel(lambda chunk: _sums(chunk, shift), chunks)
+    firsts, seconds = map(sorted, zip(*parts, strict=True))
+    return sum(firsts) / size, sum(seconds) / size
+
+
+def _sums(chunk: np.ndarray, shift: float) -> tuple[float, float]:
+    if chunk.itemsize < 4:
+        chunk = chunk.astype(np.float32)
+    if _in_c and chunk.dtype == np.float32:
+        found: tuple[float, float] = _in_c(chunk, shift)
+        return found
+    with np.errstate(over="ignore", invalid="ignore"):
+        apart = chunk.astype(np.float64) - shift
+        # Not `apart @ apart`: BLAS's own threads and these wait for each other.
+        return float(apart.sum()), float(np.square(apart, out=apart).sum())

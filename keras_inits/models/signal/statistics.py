@@ -13,6 +13,7 @@ from keras_inits.models.memory.entries import mean_and_variance
 
 BINS = 40
 ROWS, UNITS = 1024, 512  # of the covariance at most: the figures hardly change with more
+ENTRIES = 2**12  # of the histogram at least, where there are more
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,15 @@ class Statistics:
     histogram: tuple[float, float, list[int]] | None = None
 
 
+def array_of(tensor: Any) -> np.ndarray:
+    """A tensor's values in float32."""
+    array = keras.ops.convert_to_numpy(tensor)
+    return array if array.dtype == np.float32 else array.astype(np.float32)
+
+
 def statistics(output: Any, axis: int = -1) -> Statistics:
     """The figures of a tensor whose `axis` numbers the units."""
-    array = keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
-    flat = _by_unit(array, axis)
+    flat = _by_unit(array_of(output), axis)
     width = flat.shape[1]
     measured = mean_and_variance([flat])
     if measured is None or not flat.size:
@@ -79,14 +85,16 @@ def _histogram(values: np.ndarray, low: float, high: float) -> tuple[float, floa
     scale = BINS / (high - low) if high > low else 0.0
     if not math.isfinite(scale):
         scale = 0.0
-    places = ((values.ravel() - np.float64(low)) * scale).astype(np.intp)
+    entries = values.ravel()
+    entries = entries[:: entries.size // ENTRIES | 1]  # odd: not the same unit over and over
+    places = ((entries - np.float64(low)) * scale).astype(np.intp)
     np.minimum(places, BINS - 1, out=places)
     return low, high, np.bincount(places, minlength=BINS).tolist()
 
 
 def share_saturated(output: Any, low: float, high: float) -> float:
     """The share of entries at the bounds of an activation, or within a hundredth of its range."""
-    array = keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
+    array = array_of(output)
     margin = (high - low) / 100
     return float(((array <= low + margin) | (array >= high - margin)).mean())
 
@@ -96,8 +104,7 @@ def deviation_and_size(tensor: Any) -> tuple[float, float]:
 
     In float64, so that no square is lost.
     """
-    array = keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
-    measured = mean_and_variance([array])
+    measured = mean_and_variance([array_of(tensor)])
     if measured is None:
         return math.nan, math.nan
     mean, variance = measured
@@ -131,15 +138,18 @@ def _covariance(flat: np.ndarray) -> tuple[float | None, float | None, float]:
     scaled = flat / np.float32(scale)
     means = scaled.mean(axis=0, dtype=np.float64)
     apart = scaled - means.astype(np.float32)
-    variances = np.einsum("ij,ij->j", apart, apart, dtype=np.float64)
+    few = rows < width
+    gram = apart @ apart.T if few else apart.T @ apart  # their squares have one sum
+    if few:
+        variances = np.einsum("ij,ij->j", apart, apart, dtype=np.float64)
+    else:
+        variances = gram.diagonal().astype(np.float64)
     total = float(variances.sum())
     spread = total / (total + rows * float(np.square(means).sum()))
     # Beyond rounding: units that are equal up to it do not vary.
     varying = variances > rows * np.square(4 * np.finfo("float32").eps * np.abs(means)) + 1e-30
     if width < 2 or not varying.any():
         return None, None, spread
-    few = rows < width
-    gram = apart @ apart.T if few else apart.T @ apart  # their squares have one sum
     rank = total**2 / float(np.square(gram, dtype=np.float64).sum())
     if np.count_nonzero(varying) < 2:
         return rank, None, spread

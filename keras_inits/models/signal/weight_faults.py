@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_inits.base import Scheme
 from keras_inits.models.memory.digest import entry_sum
+from keras_inits.models.signal.statistics import array_of, deviation_and_size
 from keras_inits.models.variables.walk import STATE_ROLES, Slot
 from keras_inits.models.weights.adapt import as_scheme, fitted
 from keras_inits.models.weights.layers import geometry_of
@@ -24,9 +25,10 @@ _AGAIN = "keras_inits.initialize(model, seed=0)  # another draw for every weight
 def weight_faults(slots: Sequence[Slot]) -> Iterator[Problem]:
     """Problems that the trainable kernels show."""
     kernels = [slot for slot in slots if is_kernel(slot) and slot.variable.trainable]
-    values = {id(slot): _values(slot) for slot in kernels}
-    yield from _equal(kernels, values)
-    yield from _one_seed(kernels, values)
+    values = {id(slot): array_of(slot.variable.value) for slot in kernels}
+    random = [slot for slot in kernels if _varies(values[id(slot)])]
+    yield from _equal(random, values)
+    yield from _one_seed(random, values)
     yield from _symmetric(kernels, values)
     yield from _fans(kernels, values)
 
@@ -35,16 +37,14 @@ def unused(
     slots: Sequence[Slot], ran: set[int], weights: Iterable[tuple[Any, Any]]
 ) -> Iterator[Problem]:
     """Layers that did not run, and whose weights, given with gradients, nothing else used either."""
-    idle = {
-        id(variable): gradient is None or not keras.ops.any(gradient)
-        for variable, gradient in weights
-    }
+    gradients = {id(variable): gradient for variable, gradient in weights}
     owned: dict[int, list[Slot]] = {}
     for slot in slots:
-        if id(slot.variable) in idle and id(slot.layer) not in ran:
+        if id(slot.variable) in gradients and id(slot.layer) not in ran:
             owned.setdefault(id(slot.layer), []).append(slot)
     for first, *others in owned.values():
-        if all(idle[id(slot.variable)] for slot in (first, *others)):
+        found = (gradients[id(slot.variable)] for slot in (first, *others))
+        if all(gradient is None or not keras.ops.any(gradient) for gradient in found):
             yield Problem(
                 first.path.rpartition("/")[0],
                 "did not run; not looked at",
@@ -62,8 +62,8 @@ def is_kernel(slot: Slot) -> bool:
     )
 
 
-def _values(slot: Slot) -> np.ndarray:
-    return keras.ops.convert_to_numpy(keras.ops.cast(slot.variable.value, "float32"))
+def _varies(array: np.ndarray) -> bool:
+    return array.size > 1 and bool((array != array.flat[0]).any())
 
 
 def _equal(kernels: Sequence[Slot], values: dict[int, np.ndarray]) -> Iterator[Problem]:
@@ -71,9 +71,8 @@ def _equal(kernels: Sequence[Slot], values: dict[int, np.ndarray]) -> Iterator[P
     seen: dict[tuple[int, tuple[int, ...]], list[Slot]] = {}
     for slot in kernels:
         array = values[id(slot)]
-        if array.size > 1 and array.min() != array.max():
-            whole = tuple(slice(0, size) for size in array.shape)
-            seen.setdefault((entry_sum(array, whole, array.shape), array.shape), []).append(slot)
+        whole = tuple(slice(0, size) for size in array.shape)
+        seen.setdefault((entry_sum(array, whole, array.shape), array.shape), []).append(slot)
     for group in seen.values():
         first, *others = group
         if not others or _is_structured(values[id(first)]):
@@ -101,9 +100,8 @@ def _one_seed(kernels: Sequence[Slot], values: dict[int, np.ndarray]) -> Iterato
     """One seed in layers of other shapes: the first numbers of one are those of the other."""
     seen: dict[bytes, list[Slot]] = {}
     for slot in kernels:
-        array = values[id(slot)].ravel()
         seed = getattr(slot.initializer, "seed", None)
-        if isinstance(seed, int) and array.size > 1 and array.min() != array.max():
+        if isinstance(seed, int):
             key = f"{type(slot.initializer).__name__} {seed}".encode()
             seen.setdefault(key, []).append(slot)
     for group in seen.values():
@@ -168,7 +166,8 @@ def _more(count: int, what: str) -> str:
 def _fans(kernels: Sequence[Slot], values: dict[int, np.ndarray]) -> Iterator[Problem]:
     """A variance scaling that took the fans from the shape, where the layer's are others."""
     found: dict[type, list[tuple[Slot, float, str]]] = {}
-    for slot, ratio, text in misfits((slot, float(values[id(slot)].std())) for slot in kernels):
+    stds = ((slot, deviation_and_size(values[id(slot)])[0]) for slot in kernels)
+    for slot, ratio, text in misfits(stds):
         found.setdefault(type(slot.layer), []).append((slot, ratio, text))
     for cls, group in found.items():
         slot, _, text = max(group, key=lambda entry: entry[1])
