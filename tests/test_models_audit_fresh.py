@@ -57,4 +57,4 @@ def test_false_alarms():
             assert BOUNDS in problem.reason or problem.reason.split(":")[0] in TRUE, (name, problem)
         keras.backend.clear_session()
     print(f"{variables} variables, {tested} tested, {dict(found)}")
-    assert len(APPLICATIONS) + len(HUB) == 40
+    assert len(APPLICATIONS) + len(HUB) >= 40
