@@ -75,7 +75,8 @@ class Entries(Law):
 
     @property
     def std(self) -> float:
-        return float(np.std(self._array, dtype="float64"))
+        with np.errstate(over="ignore"):  # infinite where float64 holds no square
+            return float(np.std(self._array, dtype="float64"))
 
     @property
     def continuous(self) -> bool:
