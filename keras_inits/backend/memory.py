@@ -31,6 +31,14 @@ def assignable(array: np.ndarray) -> Any:
     return _of_torch(array) if is_taken else array
 
 
+def float32(tensor: Any) -> np.ndarray:
+    """A tensor's values, to be read only: on PyTorch in its own memory where that holds float32."""
+    if name() == "torch" and not isinstance(tensor, np.ndarray):
+        return tensor.detach().float().cpu().numpy()
+    array = keras.ops.convert_to_numpy(tensor)
+    return array if array.dtype == np.float32 else array.astype(np.float32)
+
+
 def is_deleted(value: Any) -> bool:
     """Whether the memory of a tensor is gone: JAX gives that of donated arguments away."""
     return name() == "jax" and bool(value.is_deleted())

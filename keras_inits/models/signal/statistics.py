@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 
+from keras_inits.backend import memory
 from keras_inits.models.memory.entries import mean_and_variance
 
 BINS = 40
@@ -42,15 +42,9 @@ class Statistics:
     histogram: tuple[float, float, list[int]] | None = None
 
 
-def array_of(tensor: Any) -> np.ndarray:
-    """A tensor's values in float32."""
-    array = keras.ops.convert_to_numpy(tensor)
-    return array if array.dtype == np.float32 else array.astype(np.float32)
-
-
 def statistics(output: Any, axis: int = -1) -> Statistics:
     """The figures of a tensor whose `axis` numbers the units."""
-    flat = _by_unit(array_of(output), axis)
+    flat = _by_unit(memory.float32(output), axis)
     width = flat.shape[1]
     measured = mean_and_variance([flat])
     if measured is None or not flat.size:
@@ -94,7 +88,7 @@ def _histogram(values: np.ndarray, low: float, high: float) -> tuple[float, floa
 
 def share_saturated(output: Any, low: float, high: float) -> float:
     """The share of entries at the bounds of an activation, or within a hundredth of its range."""
-    array = array_of(output)
+    array = memory.float32(output)
     margin = (high - low) / 100
     return float(((array <= low + margin) | (array >= high - margin)).mean())
 
@@ -104,7 +98,7 @@ def deviation_and_size(tensor: Any) -> tuple[float, float]:
 
     In float64, so that no square is lost.
     """
-    measured = mean_and_variance([array_of(tensor)])
+    measured = mean_and_variance([memory.float32(tensor)])
     if measured is None:
         return math.nan, math.nan
     mean, variance = measured

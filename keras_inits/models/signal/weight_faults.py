@@ -8,9 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits.backend import memory
 from keras_inits.base import Scheme
 from keras_inits.models.memory.digest import entry_sum
-from keras_inits.models.signal.statistics import array_of, deviation_and_size
+from keras_inits.models.signal.statistics import deviation_and_size
 from keras_inits.models.variables.walk import STATE_ROLES, Slot
 from keras_inits.models.weights.adapt import as_scheme, fitted
 from keras_inits.models.weights.layers import geometry_of
@@ -25,7 +26,7 @@ _AGAIN = "keras_inits.initialize(model, seed=0)  # another draw for every weight
 def weight_faults(slots: Sequence[Slot]) -> Iterator[Problem]:
     """Problems that the trainable kernels show."""
     kernels = [slot for slot in slots if is_kernel(slot) and slot.variable.trainable]
-    values = {id(slot): array_of(slot.variable.value) for slot in kernels}
+    values = {id(slot): memory.float32(slot.variable.value) for slot in kernels}
     random = [slot for slot in kernels if _varies(values[id(slot)])]
     yield from _equal(random, values)
     yield from _one_seed(random, values)
