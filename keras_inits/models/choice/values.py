@@ -36,9 +36,9 @@ from keras_inits.streams.seeds import as_stream
 class Drawn:
     """One variable of the report; `source` says what chose the scheme.
 
-    `fans` are those that the scheme used, else the layer's, of parts that differ each one's fan_out; `expected_std` is the law's standard
-    deviation and `measured_std` that of the values, both None where there is none. `use` is what the model
-    uses the variable for: "norm", "embedding", "embedding, head" of a tied table, "position", "class token",
+    `fans` are those that the scheme used, else the layer's, of parts that differ each one's fan_out;
+    `expected_std` is the law's standard deviation and `measured_std` that of the values, both None
+    where there is none. `use` is what the model uses the variable for: "norm", "embedding", "embedding, head" of a tied table, "position", "class token",
     "layer scale", "router", else its `role` in its layer.
     """
 

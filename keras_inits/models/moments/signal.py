@@ -186,13 +186,13 @@ def averaged(signal: Signal, count: float) -> Signal:
     """The mean of `count` positions."""
     rows, (e, _) = signal.rows[:, None], entries()
     spread = np.sqrt(((signal.table - rows) ** 2 @ signal.weights) / count)[:, None]
-    return _newentries(signal, rows + spread * e)
+    return _with_entries(signal, rows + spread * e)
 
 
 def largest(signal: Signal, count: float) -> Signal:
     """The largest of `count` positions, with 1 the same law: for each a, its quantiles at e's."""
     table = [quantiles(row, signal.weights, count) for row in signal.table]
-    return _newentries(signal, np.stack(table))
+    return _with_entries(signal, np.stack(table))
 
 
 def quantiles(values: np.ndarray, weights: np.ndarray, count: float = 1) -> np.ndarray:
@@ -203,7 +203,7 @@ def quantiles(values: np.ndarray, weights: np.ndarray, count: float = 1) -> np.n
     return np.interp(np.cumsum(own) - own / 2, chance**count, values[order])
 
 
-def _newentries(signal: Signal, table: np.ndarray) -> Signal:
+def _with_entries(signal: Signal, table: np.ndarray) -> Signal:
     return replace(signal, table=table, weights=entries()[1], latent=object())
 
 

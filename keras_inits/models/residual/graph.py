@@ -189,6 +189,16 @@ class Graph:
             if not stop(step):
                 queue += self.values(step) if values else step.inputs
 
+    def onward(self, tensors: list[Any], stop: Callable[[Step], bool]) -> Iterator[Step]:
+        """The steps behind `tensors`, each once; `stop` ends a way at its step."""
+        queue, seen = list(tensors), set()
+        while queue:
+            for step in self.uses.get(id(queue.pop()), []):
+                if id(step) not in seen:
+                    seen.add(id(step))
+                    yield step
+                    queue += [] if stop(step) else step.outputs
+
     def is_norm(self, step: Step) -> bool:
         """Whether the step normalizes: by its name, or dividing by a statistic of what it divides."""
         if "Norm" in step.kind and step.kind != "Norm":

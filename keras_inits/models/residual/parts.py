@@ -128,15 +128,8 @@ def _first(shape: tuple[int, ...], axis: int) -> tuple[slice, ...]:
 
 def _is_taken_apart(graph: Graph, step: Step) -> bool:
     """Whether the outputs are split before another weight takes them."""
-    queue, seen = list(step.outputs), set()
-    while queue:
-        for use in graph.uses.get(id(queue.pop()), []):
-            if use.kind in APART:
-                return True
-            if id(use) not in seen and not use.matrices and len(use.inputs) == 1:
-                seen.add(id(use))
-                queue += use.outputs
-    return False
+    steps = graph.onward(step.outputs, lambda use: bool(use.matrices) or len(use.inputs) != 1)
+    return any(use.kind in APART for use in steps)
 
 
 def _labels(steps: list[Step], start: Step, where: np.ndarray) -> np.ndarray:

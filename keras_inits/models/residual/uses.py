@@ -74,12 +74,5 @@ def _is_table(weight: Any, step: Step) -> bool:
 
 def _chooses(graph: Graph, step: Step) -> bool:
     """Whether a choice among the outputs is made before another weight takes them."""
-    queue, seen = list(step.outputs), set()
-    while queue:
-        for use in graph.uses.get(id(queue.pop()), []):
-            if use.kind in _CHOICES:
-                return True
-            if id(use) not in seen and not use.matrices:
-                seen.add(id(use))
-                queue += use.outputs
-    return False
+    steps = graph.onward(step.outputs, lambda use: bool(use.matrices))
+    return any(use.kind in _CHOICES for use in steps)

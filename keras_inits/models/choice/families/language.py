@@ -121,7 +121,7 @@ def t5(factor: float = 1.0) -> Preset:
         layers: set[int] = set()  # of attention
         kernels: dict[
             int, int
-        ] = {}  # what a kernel's variance is divided by: a query's size of heads
+        ] = {}  # and what divides a kernel's variance: a query's size of heads
         for place, own in attentions("presets.t5", found.model, None):
             layers.add(id(place.layer))
             try:
