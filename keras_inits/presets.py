@@ -12,6 +12,7 @@ from keras_inits.models.choice.families import (
     olmo2,
     resnet_torchvision,
     t5,
+    vit,
     vit_timm,
 )
 from keras_inits.models.choice.zero import layer_scale, skipinit, zero_residual
@@ -33,6 +34,7 @@ __all__ = [
     "small_init",
     "t5",
     "t_fixup",
+    "vit",
     "vit_timm",
     "wang",
     "zero_residual",

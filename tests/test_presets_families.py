@@ -123,19 +123,66 @@ class Tokens(L.Layer):
         return x + self.place + self.token
 
 
-def test_vit_timm() -> None:
+def vit_model() -> keras.Model:
     inputs = keras.Input((8, 8, 3))
     x = L.Conv2D(16, 4, 4, name="patches")(inputs)
     x = Tokens(name="tokens")(L.Reshape((4, 16))(x))
     y = L.MultiHeadAttention(2, 8, name="attention")(x, x)
     x = L.LayerNormalization(name="norm")(L.Add()([x, y]))
-    model = keras.Model(inputs, L.Dense(10, name="head")(x))
-    found = stds(model, "vit_timm")
-    for path in ("attention/query/kernel", "attention/attention_output/kernel", "head/kernel", "tokens/position_embedding"):  # fmt: skip
+    x = L.Add()([x, L.Dense(16, name="down")(L.Dense(64, activation="gelu", name="up")(x))])
+    return keras.Model(inputs, L.Dense(10, name="head")(L.Dense(24, name="logits")(x)))
+
+
+def test_vit_timm() -> None:
+    found = stds(vit_model(), "vit_timm")
+    for path in ("attention/query/kernel", "attention/attention_output/kernel", "up/kernel", "head/kernel", "tokens/position_embedding"):  # fmt: skip
         assert found[path] == pytest.approx(0.02)
     assert found["tokens/class_token"] == 1e-6
     assert found["patches/kernel"] == found["patches/bias"] == pytest.approx(1 / math.sqrt(3 * 48))
     assert found["head/bias"] == found["attention/query/bias"] == found["norm/beta"] == 0
+
+
+def test_vit() -> None:
+    model = vit_model()
+    found = stds(model, "vit")
+    for path in ("attention/query/kernel", "attention/attention_output/kernel"):
+        assert found[path] == pytest.approx(math.sqrt(2 / (16 + 16)))
+    assert found["up/kernel"] == found["down/kernel"] == pytest.approx(math.sqrt(2 / (16 + 64)))
+    assert found["patches/kernel"] == pytest.approx(1 / math.sqrt(48))
+    assert found["logits/kernel"] == pytest.approx(1 / math.sqrt(16))
+    assert found["tokens/position_embedding"] == 0.02
+    assert found["up/bias"] == found["down/bias"] == 1e-6
+    for path in ("tokens/class_token", "head/kernel", "head/bias", "logits/bias", "attention/query/bias", "norm/beta"):  # fmt: skip
+        assert found[path] == 0
+    queries = to_numpy(model.get_layer("attention").query_dense.kernel)
+    assert np.abs(queries).max() <= math.sqrt(6 / 32)  # each for itself, not (16, 48)
+    ki.initialize(model, presets.vit(head_bias="-log(classes)"), seed=0)
+    np.testing.assert_array_equal(to_numpy(model.get_layer("head").bias), np.float32(-math.log(10)))
+    ki.initialize(model, presets.vit(head_bias=-2.0), seed=0)
+    np.testing.assert_array_equal(to_numpy(model.get_layer("head").bias), -2)
+    with pytest.raises(ValueError, match=r"presets.vit: head_bias must be a finite number or '-log\(classes\)', got 'log'"):  # fmt: skip
+        presets.vit(head_bias="log")
+
+
+@pytest.mark.slow
+def test_vit_of_keras_hub() -> None:
+    """Its classifier's head, its tokens and positions."""
+    require("keras_hub")
+    import keras_hub
+
+    backbone = keras_hub.models.ViTBackbone((32, 32, 3), 16, 2, 2, 32, 64)
+    model = keras_hub.models.ViTImageClassifier(backbone, 10, preprocessor=None)
+    found = stds(model, "vit")
+    tokens, block = (
+        "vi_t_backbone/vit_patching_and_embedding",
+        "vi_t_backbone/vit_encoder/transformer_block_1",
+    )
+    assert found[f"{tokens}/class_token"] == found["predictions/kernel"] == 0
+    assert found[f"{tokens}/position_embedding/embeddings"] == 0.02
+    assert found[f"{tokens}/patch_embedding/kernel"] == pytest.approx(1 / math.sqrt(16 * 16 * 3))
+    assert found[f"{block}/mha/query/kernel"] == pytest.approx(math.sqrt(2 / (32 + 32)))
+    assert found[f"{block}/mlp/dense/kernel"] == pytest.approx(math.sqrt(2 / (32 + 64)))
+    assert found[f"{block}/mlp/dense/bias"] == 1e-6
 
 
 def test_t5() -> None:
@@ -203,3 +250,20 @@ def test_gemma_of_keras_hub() -> None:
 def test_bad_std(name: str) -> None:
     with pytest.raises(ValueError, match=f"presets.{name}: std must be a finite number > 0"):
         getattr(presets, name)(std=0.0)
+
+
+@pytest.mark.parametrize("name", ["deepnorm", "t_fixup", "fixup", "vit"])
+def test_a_model_is_followed_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Branches, uses and the parts of kernels are all read from one run."""
+    from keras_inits.models.residual import branches
+
+    counted: list[Any] = []
+
+    def trace(*args: Any) -> Any:
+        counted.append(args)
+        return original(*args)
+
+    original = branches.trace
+    monkeypatch.setattr(branches, "trace", trace)
+    ki.initialize(vit_model(), name, seed=0)
+    assert len(counted) == 1

@@ -32,6 +32,12 @@ def tool(name: str) -> Any:
     return module
 
 
+def test_the_figures_of_presets_are_up_to_date() -> None:
+    presets = tool("presets")
+    text = presets.PAGE.read_text(encoding="utf-8")
+    assert presets.page(text) == text, "run tools/presets.py"
+
+
 def test_every_public_name_has_one_entry() -> None:
     public = [name for name in ki.__all__ if name not in MODULES]
     for module in MODULES:

@@ -26,9 +26,8 @@ SHOWN = ("keras", "keras-nightly", "tensorflow", "torch", "jax", "numpy", "scipy
 # The oldest that pyproject.toml names, and the newest; python, packages, backend.
 ROWS = {
     "oldest": ("3.11", ["keras==3.10.0", "tensorflow==2.18.0", "numpy==2.0.0", "scipy==1.13.0"], "tensorflow"),
-    "python3.12": ("3.12", [], "tensorflow"),
+    "python3.12": ("3.12", ["jax"], "jax"),
     "python3.13": ("3.13", [], "tensorflow"),
-    "jax": ("3.13", ["jax"], "jax"),
     "pre-release": ("3.13", ["torch==2.13.0", "keras-nightly"], "torch"),
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ from keras_inits.models.flow.batch import batch_of
 from keras_inits.models.flow.places import places
 from keras_inits.models.initialize import Initialization, initialize
 from keras_inits.models.moments.follow import Followed, follow
-from keras_inits.models.residual.branches import symbolic_inputs, traced
+from keras_inits.models.residual.branches import traced
 from keras_inits.models.variables.waiting import refuse_deferring
 from keras_inits.models.variables.walk import Slot, walk
 from keras_inits.reports.report import Problem
@@ -68,11 +68,9 @@ def autoinit(
     refuse_deferring(owner)
     slots = walk(model, owner).slots
     x = None if x is None else batch_of(owner, model, x)
-    inputs = symbolic_inputs(owner, model, x)
-    found = traced(owner, model, inputs)
-    symbolic = keras.tree.flatten(inputs)
-    data = [None] * len(symbolic) if x is None else keras.tree.flatten(x)
-    followed = follow(found, symbolic, data)
+    found = traced(owner, model, x)
+    data = [None] * len(found.inputs) if x is None else keras.tree.flatten(x)
+    followed = follow(found, data)
 
     used = {id(variable) for step in found.steps for variable in step.weights}
     names = {id(place.layer): place.path for place in places(model)}

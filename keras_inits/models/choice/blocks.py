@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from keras_inits.models.choice.computation import Computation
 from keras_inits.models.choice.preset import REST, Preset, Structure, is_norm_scale, is_weight
 from keras_inits.models.choice.rules import Rule
 from keras_inits.models.variables.walk import Slot
@@ -92,7 +91,7 @@ def t_fixup(*, x: Any = None) -> Preset:
 
 def _xavier(found: Structure, factors: dict[int, float]) -> list[Rule]:
     inside = found.by_path(lambda row: row.weights)
-    if fused := [path for path in Computation(found.slots).fused_paths if path in inside]:
+    if fused := [path for path in found.computation.fused_paths if path in inside]:
         found.problem(
             f"scales {len(fused)} kernels that hold several maps as a whole, {fused[0]} first",
             "Queries and keys are to stay unscaled: make them of kernels of their own.",

@@ -66,8 +66,8 @@ def choose(
     And what of a preset does not hold for the model.
     """
     chosen = _only(found, only)
-    by_rules, problems = _by_rules(found, rules, frozen)
-    computation = Computation(found.slots)
+    computation = Computation(found.slots, rules.x if isinstance(rules, Preset) else None)
+    by_rules, problems = _by_rules(found, rules, frozen, computation)
     actions = []
     for slot, action in zip(found, by_rules, strict=True):
         if slot not in chosen:
@@ -104,13 +104,15 @@ def _layer_pattern(pattern: Any) -> Any:
     return as_pattern(pattern, "only")
 
 
-def _by_rules(found: Walk, rules: Any, frozen: bool) -> tuple[list[Action], list[Problem]]:
+def _by_rules(
+    found: Walk, rules: Any, frozen: bool, computation: Computation
+) -> tuple[list[Action], list[Problem]]:
     matches: Sequence[Rule | None] = [None] * len(found)
     source, by_preset = "rule", isinstance(rules, (str, Preset))
     problems: list[Problem] = []
     if by_preset:
         source = f"preset {rules!r}"
-        listed, problems = preset(rules, found.slots)
+        listed, problems = preset(rules, computation)
         matches = [None if _is_no_weight(slot) else _first(listed, slot) for slot in found]
     elif rules is not None:
         matches = first_matches(parse_rules(rules), found.slots)

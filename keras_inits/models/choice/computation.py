@@ -1,4 +1,4 @@
-"""What a draw asks of a model's computation: the parts of fused kernels, and what weights are used for."""
+"""What a draw asks of a model's computation: its branches, the parts of fused kernels, the uses of weights."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import keras
 
 from keras_inits.base import Scheme
-from keras_inits.models.choice.preset import is_norm
 from keras_inits.models.flow.places import places
-from keras_inits.models.residual.branches import symbolic_inputs, traced
+from keras_inits.models.residual.branches import Branches, branches_of, traced
 from keras_inits.models.residual.graph import Graph
 from keras_inits.models.residual.parts import APART, Fused, fused
-from keras_inits.models.residual.trace import is_matrix
+from keras_inits.models.residual.trace import Trace, is_matrix
 from keras_inits.models.residual.uses import uses
 from keras_inits.models.variables.walk import STATE_ROLES, Slot
 from keras_inits.models.weights.geometry import Geometry
+from keras_inits.models.weights.layers import is_norm
 from keras_inits.reports.report import Problem
 from keras_inits.schemes.recurrent import Gated
 
@@ -25,12 +25,21 @@ _WHY = "A kernel that holds queries, keys and values has the fans of one map: sa
 
 
 class Computation:
-    """What is read from a model's computation, which is followed once, when it is first asked for."""
+    """What is read from a model's computation, which is followed once, when it is first asked for.
 
-    def __init__(self, slots: list[Slot]) -> None:
+    `x` are inputs of the model, where it does not declare them.
+    """
+
+    def __init__(self, slots: list[Slot], x: Any = None) -> None:
         self.slots = slots
+        self._x = x
         self.problems: list[Problem] = []
         self._unseen: list[Problem] = []
+
+    @property
+    def model(self) -> Any:
+        """The model that has the slots."""
+        return self.slots[0].layers[0]
 
     def use(self, slot: Slot) -> str:
         """What the model uses a variable for, else its role in its layer."""
@@ -59,15 +68,27 @@ class Computation:
             return geometry
         return known if geometry is None else replace(geometry, parts=known.parts)
 
+    def branches(self) -> Branches:
+        """The residual branches; a ValueError where the model's inputs are not known, or it fails on them."""
+        if isinstance(self._trace, ValueError):
+            raise self._trace
+        return branches_of(self.model, self.slots, self._trace)
+
+    @cached_property
+    def _trace(self) -> Trace | ValueError:
+        try:
+            return traced("initialize", self.model, self._x)
+        except ValueError as error:
+            return error
+
     @cached_property
     def _graph(self) -> Graph:
-        model: Any = self.slots[0].layers[0]
+        model = self.model
         if not _has_own_operations(model):
             return Graph([])
-        try:
-            found = traced("initialize", model, symbolic_inputs("initialize", model, None))
-        except ValueError as error:
-            reason = f"whether its kernels hold several maps cannot be seen: {error}"
+        found = self._trace
+        if isinstance(found, ValueError):
+            reason = f"whether its kernels hold several maps cannot be seen: {found}"
             self._unseen = [Problem(model.name, reason, _WHY)]
             return Graph([])
         names = {id(place.layer): place.path for place in places(model)}

@@ -8,11 +8,13 @@ from functools import cached_property
 from typing import Any
 
 from keras_inits.host import is_keras
+from keras_inits.models.choice.computation import Computation
 from keras_inits.models.choice.rules import Rule
-from keras_inits.models.residual.branches import Branches, residual_branches
+from keras_inits.models.residual.branches import Branches
 from keras_inits.models.residual.rows import Branch
 from keras_inits.models.residual.trace import is_matrix
 from keras_inits.models.variables.walk import STATE_ROLES, Slot
+from keras_inits.models.weights.layers import is_norm
 from keras_inits.reports.report import Problem
 from keras_inits.schemes.constant import One, Zero
 
@@ -35,9 +37,9 @@ class Preset:
         given = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
         return f"{self.name}({given})"
 
-    def rules(self, slots: list[Slot]) -> tuple[list[Rule], list[Problem]]:
-        """The rules for a model with these variables, and what of the preset does not hold there."""
-        structure = Structure(repr(self), slots, self.x)
+    def rules(self, computation: Computation) -> tuple[list[Rule], list[Problem]]:
+        """The rules for a model, and what of the preset does not hold there."""
+        structure = Structure(repr(self), computation)
         return self.make(structure), structure.problems
 
 
@@ -46,13 +48,16 @@ class Structure:
     """A model's variables and residual branches, as a preset asks for them."""
 
     preset: str
-    slots: list[Slot]
-    x: Any = None
+    computation: Computation
     problems: list[Problem] = field(default_factory=list)
 
     @property
     def model(self) -> Any:
-        return self.slots[0].layers[0]
+        return self.computation.model
+
+    @property
+    def slots(self) -> list[Slot]:
+        return self.computation.slots
 
     def problem(self, reason: str, why: str = "") -> None:
         """Say what does not hold for the whole model."""
@@ -62,7 +67,7 @@ class Structure:
     def branches(self) -> Branches:
         """The residual branches; that there are none is a problem."""
         try:
-            found = residual_branches(self.model, self.x)
+            found = self.computation.branches()
         except ValueError as error:
             self.problem(f"cannot see the model's residual branches: {error}")
             return Branches([])
@@ -96,11 +101,6 @@ def is_bias(slot: Slot) -> bool:
     """Whether the variable is added: by its name, of any layer."""
     named = slot.role in ("bias", "beta") or slot.role.endswith("_bias")
     return named and "float" in slot.dtype
-
-
-def is_norm(layer: Any) -> bool:
-    """Whether the layer normalizes, by its class's name."""
-    return "norm" in type(layer).__name__.lower()
 
 
 def is_norm_scale(slot: Slot) -> bool:

@@ -15,6 +15,7 @@ from keras_inits import checks
 from keras_inits.fans import compute_fans
 from keras_inits.host import is_keras
 from keras_inits.models.choice import blocks, depth, families, zero
+from keras_inits.models.choice.computation import Computation
 from keras_inits.models.choice.keras1 import keras1
 from keras_inits.models.choice.preset import KERNELS, Preset
 from keras_inits.models.choice.rules import Rule, parse_rules
@@ -63,10 +64,10 @@ def register_preset(name: str, rules: Rules | Callable[[list[Slot]], Rules] | Pr
     PRESETS[name] = rules if made else parse_rules(rules)
 
 
-def preset(name: str | Preset, slots: list[Slot]) -> tuple[list[Rule], list[Problem]]:
-    """The rules of a preset for a model with these variables, and what of it does not hold there."""
+def preset(name: str | Preset, computation: Computation) -> tuple[list[Rule], list[Problem]]:
+    """The rules of a preset for a model, and what of it does not hold there."""
     if isinstance(name, Preset):
-        return name.rules(slots)
+        return name.rules(computation)
     if name not in PRESETS and _is_initializer(name):
         raise ValueError(
             f"initialize: rules must name a preset, got the initializer {name!r}; to draw every kernel "
@@ -75,8 +76,8 @@ def preset(name: str | Preset, slots: list[Slot]) -> tuple[list[Rule], list[Prob
     checks.one_of("initialize", "rules (a preset's name)", name, tuple(PRESETS))
     rules = PRESETS[name]
     if isinstance(rules, Preset):
-        return rules.rules(slots)
-    made = rules(slots) if callable(rules) else rules
+        return rules.rules(computation)
+    made = rules(computation.slots) if callable(rules) else rules
     return list(made) if all(isinstance(rule, Rule) for rule in made) else parse_rules(made), []
 
 
@@ -209,6 +210,7 @@ PRESETS.update(
         "mlp_mixer": families.mlp_mixer(),
         "deepseek": families.deepseek(),
         "gemma": families.gemma(),
+        "vit": families.vit(),
         "vit_timm": families.vit_timm(),
         "t5": families.t5(),
     }

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from keras_inits import checks
-from keras_inits.models.choice.preset import Preset, Structure, is_bias, is_norm
+from keras_inits.models.choice.preset import Preset, Structure, is_bias
 from keras_inits.models.choice.rules import Rule
 from keras_inits.models.variables.walk import Slot
+from keras_inits.models.weights.layers import is_norm
 from keras_inits.schemes.constant import Constant, Zero
 
 

@@ -45,12 +45,12 @@ def input_signal(symbolic: Any, data: Any) -> Signal:
     return gaussian(float(x.mean()), second, shared, profile, origins)
 
 
-def follow(found: Trace, inputs: Sequence[Any], data: Sequence[Any]) -> Followed:
-    """Take the moments of the inputs through the steps."""
+def follow(found: Trace, data: Sequence[Any]) -> Followed:
+    """Take the moments of the inputs through the steps; None among `data` is an input of mean 0 and variance 1."""
     result = Followed()
     signals: dict[int, Signal | Unknown] = {
         id(symbolic): input_signal(symbolic, values)
-        for symbolic, values in zip(inputs, data, strict=True)
+        for symbolic, values in zip(found.inputs, data, strict=True)
         if "float" in keras.backend.standardize_dtype(symbolic.dtype)
     }
     last = {id(t): i for i, step in enumerate(found.steps) for t in step.inputs}

@@ -15,7 +15,7 @@ from keras_inits.models.residual.graph import Graph
 from keras_inits.models.residual.rows import Branch, heads, last_weights, rows
 from keras_inits.models.residual.sums import Sum, residual_sums
 from keras_inits.models.residual.trace import Step, Trace, is_matrix, told, trace
-from keras_inits.models.variables.walk import walk
+from keras_inits.models.variables.walk import Slot, walk
 from keras_inits.reports.report import Problem, Report
 
 # Of axes whose size the model leaves open, in sequences and in images.
@@ -106,8 +106,12 @@ def residual_branches(model: Any, x: Any = None) -> Branches:
     """
     owner = "residual_branches"
     slots = walk(model, owner).slots
+    return branches_of(model, slots, traced(owner, model, x))
+
+
+def branches_of(model: Any, slots: Iterable[Slot], found: Trace) -> Branches:
+    """The branches of a model whose operations are known."""
     paths = {id(slot.variable): slot.path for slot in slots}
-    found = traced(owner, model, symbolic_inputs(owner, model, x))
     graph = Graph(found.steps)
     sums, unclear = residual_sums(graph)
     return Branches(
@@ -117,8 +121,9 @@ def residual_branches(model: Any, x: Any = None) -> Branches:
     )
 
 
-def traced(owner: str, model: Any, inputs: Any) -> Trace:
-    """The model's operations on symbolic inputs; an error says for which ones it fails."""
+def traced(owner: str, model: Any, x: Any) -> Trace:
+    """The model's operations on inputs like `x`, or as it declares; an error says for which ones it fails."""
+    inputs = _symbolic_inputs(owner, model, x)
     try:
         return trace(model, inputs)
     except Exception as error:
@@ -128,7 +133,7 @@ def traced(owner: str, model: Any, inputs: Any) -> Trace:
         ) from error
 
 
-def symbolic_inputs(owner: str, model: Any, x: Any) -> Any:
+def _symbolic_inputs(owner: str, model: Any, x: Any) -> Any:
     """Symbolic tensors as the model takes them: of the shapes of `x`, or those that it declares."""
     if x is not None:
         leaves = keras.tree.flatten(x)

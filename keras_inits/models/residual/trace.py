@@ -60,8 +60,9 @@ class Step:
 
 @dataclass
 class Trace:
-    """The steps of a model in their order, what it gives, and the layers that stayed closed and why."""
+    """The steps of a model in their order, what it takes and gives, and the layers that stayed closed and why."""
 
+    inputs: list[Any] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     outputs: list[Any] = field(default_factory=list)
     closed: list[tuple[Any, str]] = field(default_factory=list)
@@ -80,6 +81,7 @@ def trace(model: Any, inputs: Any) -> Trace:
         with warnings.catch_warnings(), symbolic_calls(found.call, found.operation):
             warnings.simplefilter("ignore")  # of masks, which are not followed
             outputs = keras.tree.flatten(model(inputs))
+            found.trace.inputs = keras.tree.flatten(inputs)
             found.trace.outputs = [t for t in outputs if isinstance(t, keras.KerasTensor)]
 
     host.in_fresh_state(run)

@@ -156,3 +156,8 @@ _READERS: list[
     ((_L.AdditiveAttention,), ("scale",), _scores),
     (None, ("kernel", "recurrent_kernel"), _recurrent),
 ]
+
+
+def is_norm(layer: Any) -> bool:
+    """Whether the layer normalizes, by its class's name."""
+    return "norm" in type(layer).__name__.lower()

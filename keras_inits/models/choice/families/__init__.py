@@ -6,6 +6,7 @@ from keras_inits.models.choice.families.vision import (
     efficientnet,
     mlp_mixer,
     resnet_torchvision,
+    vit,
     vit_timm,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "olmo2",
     "resnet_torchvision",
     "t5",
+    "vit",
     "vit_timm",
 ]

@@ -9,9 +9,10 @@ from typing import Any
 from keras_inits import checks
 from keras_inits.base import Scheme
 from keras_inits.models.attention.projections import attentions
-from keras_inits.models.choice.preset import REST, Preset, Structure, is_bias, is_norm, is_weight
+from keras_inits.models.choice.preset import REST, Preset, Structure, is_bias, is_weight
 from keras_inits.models.choice.rules import Rule
 from keras_inits.models.variables.walk import Slot
+from keras_inits.models.weights.layers import is_norm
 from keras_inits.schemes.constant import Constant, Zero
 from keras_inits.schemes.uniform_normal import Normal, RandomUniform, TruncatedNormal
 from keras_inits.schemes.variance_scaling import TRUNCATED_STDDEV, VarianceScaling

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -12,19 +13,22 @@ from keras_inits.models.choice.preset import (
     REST,
     Preset,
     Structure,
-    is_norm,
+    is_bias,
+    is_norm_scale,
     is_weight,
 )
 from keras_inits.models.choice.rules import Rule
 from keras_inits.models.choice.zero import zero_residual
 from keras_inits.models.variables.walk import Slot
-from keras_inits.schemes.constant import Constant, Zero
+from keras_inits.models.weights.layers import is_norm
+from keras_inits.schemes.constant import Constant, One, Zero
 from keras_inits.schemes.uniform_normal import Normal, TruncatedNormal
-from keras_inits.schemes.variance_scaling import FanInUniform, VarianceScaling
+from keras_inits.schemes.variance_scaling import FanInUniform, VarianceScaling, XavierUniform
 
 # Cut at -2 and 2 themselves, as PyTorch's trunc_normal_ does unless told: in effect not at all.
 _UNCUT = 100.0
 _CLASS_TOKENS = ("class_token", "cls_token", "reg_token", "register_tokens")
+_BY_CLASSES = "-log(classes)"
 
 
 def convnext(std: float = 0.02, layer_scale: float = 1e-6) -> Preset:
@@ -116,7 +120,7 @@ def mlp_mixer(*, x: Any = None) -> Preset:
     return Preset("mlp_mixer", {}, make, x)
 
 
-def vit_timm(std: float = 0.02) -> Preset:
+def vit_timm(std: float = 0.02, *, x: Any = None) -> Preset:
     """N(0, std^2) for dense weights and positions, class and register tokens N(0, 1e-12), biases 0; convolutions, the
     patches' projection, as PyTorch has them: U(-1/sqrt(fan_in), 1/sqrt(fan_in)), bias included.
 
@@ -124,6 +128,7 @@ def vit_timm(std: float = 0.02) -> Preset:
 
     Args:
         std: > 0.
+        x: Inputs of the model, where it does not declare them: they show what its tokens are.
 
     Returns:
         A preset, for `initialize(model, preset)`.
@@ -136,13 +141,77 @@ def vit_timm(std: float = 0.02) -> Preset:
     """
     std = checks.number("presets.vit_timm", "std", std, above=0)
     law = TruncatedNormal(0.0, std, low=-_UNCUT, high=_UNCUT)
-    rules = [
-        Rule(_of(keras.layers.Conv2D, "kernel", "bias"), FanInUniform()),
-        Rule(lambda slot: slot.role in _CLASS_TOKENS, Normal(1e-6), exact=True),
-        Rule(is_weight, law, exact=True),
-        *REST,
-    ]
-    return Preset("vit_timm", {"std": std}, lambda found: rules)
+
+    def make(found: Structure) -> list[Rule]:
+        return [
+            Rule(_of(keras.layers.Conv2D, "kernel", "bias"), FanInUniform()),
+            Rule(_tokens(found), Normal(1e-6), exact=True),
+            Rule(is_weight, law, exact=True),
+            *REST,
+        ]
+
+    return Preset("vit_timm", {"std": std}, make, x)
+
+
+def vit(head_bias: float | str = 0.0, *, x: Any = None) -> Preset:
+    """Xavier's uniform law in residual branches, LeCun's normal law outside of them, the head's kernel 0.
+
+    Positions N(0, 0.02^2), class tokens 0; biases of feed-forward branches N(0, 1e-12), the others 0. The
+    start of the paper's authors, and of timm's `weight_init="jax"`.
+
+    Args:
+        head_bias: Of every class; "-log(classes)" starts each class's sigmoid near 1/classes (timm's "jax_nlhb").
+        x: Inputs of the model, where `residual_branches` needs them.
+
+    Returns:
+        A preset, for `initialize(model, preset)`.
+
+    Raises:
+        ValueError, TypeError: `head_bias` is neither a finite number nor "-log(classes)".
+
+    Source: google-research/vision_transformer, `vit_jax/models_vit.py` (Dosovitskiy et al. 2021); Flax's `nn.Dense`
+    and `nn.Conv` start at LeCun's law, cut at 2 sigma and corrected.
+    """
+    by_classes = head_bias == _BY_CLASSES
+    if isinstance(head_bias, str) and not by_classes:
+        expected = f"a finite number or {_BY_CLASSES!r}"
+        raise checks.value_error("presets.vit", "head_bias", expected, head_bias)
+    value = 0.0 if by_classes else checks.number("presets.vit", "head_bias", head_bias)
+
+    def make(found: Structure) -> list[Rule]:
+        rows, heads = found.branches.rows, found.branches.heads
+        inside = {path for row in rows for path in (*row.weights, *row.scores)}
+        forward = {path for row in rows if not row.scores for path in row.variables}
+        layers = {id(slot.layer) for slot in found.slots if slot.path in heads}
+
+        def start(slot: Slot) -> Any:
+            return Constant(-math.log(slot.shape[-1]) if by_classes else value)
+
+        def positions(slot: Slot) -> bool:
+            return is_weight(slot) and found.computation.use(slot) in ("position", "embedding")
+
+        return [
+            Rule(lambda slot: slot.path in heads, Zero()),
+            Rule(lambda slot: is_bias(slot) and id(slot.layer) in layers, each=start, exact=True),
+            Rule(_tokens(found), Zero()),
+            Rule(positions, Normal(0.02), exact=True),
+            Rule(lambda slot: slot.path in inside, XavierUniform()),
+            Rule(is_weight, VarianceScaling(1.0, "fan_in", "truncated_normal")),
+            Rule(is_norm_scale, One(), exact=True),
+            Rule(
+                lambda slot: is_bias(slot) and slot.path in forward and not is_norm(slot.layer),
+                Normal(1e-6),
+                exact=True,
+            ),
+            Rule(is_bias, Zero(), exact=True),
+        ]
+
+    return Preset("vit", {"head_bias": head_bias}, make, x)
+
+
+def _tokens(found: Structure) -> Any:
+    """Class and register tokens, by what the model does with them or by their name."""
+    return lambda slot: slot.role in _CLASS_TOKENS or found.computation.use(slot) == "class token"
 
 
 def _of(layer: type, *roles: str) -> Any:
