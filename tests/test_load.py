@@ -124,5 +124,12 @@ def test_a_thousand_models_take_no_memory_and_eight_processes_draw_the_same() ->
     digest, first, last = one.communicate()[0].split()[-3:]
     assert one.returncode == 0
     assert int(last) - int(first) < 30 * 2**20
-    several = [start(50) for _ in range(8)]
-    assert {process.communicate()[0].split()[-3] for process in several} == {digest}
+    several = [start(125) for _ in range(8)]
+    told = [process.communicate()[0].split()[-3:] for process in several]
+    assert {word for word, _, _ in told} == {digest}
+    # Shown by -s.
+    grown = [f"{(int(b) - int(a)) / 2**20:+.1f}" for _, a, b in [(digest, first, last), *told]]
+    print(
+        f"\nMiB from the 50th model to the 1,000th: {grown[0]}; to the 100th in 8 processes:",
+        *grown[1:],
+    )

@@ -320,6 +320,40 @@ def test_build_that_computes_with_its_variables():
     assert isinstance(found.slots[0].initializer, keras.initializers.Ones)
 
 
+@keras.saving.register_keras_serializable("test_models_walk")
+class Replaced(keras.layers.Layer):
+    """Keeps its variable where its argument was, as D-FINE's decoder in keras-hub does."""
+
+    def __init__(self, scale=0.5, computes=False, **kwargs):
+        super().__init__(**kwargs)
+        self.scale, self.computes = scale, computes
+
+    def build(self, shape):
+        start = keras.initializers.Constant(self.scale)
+        self.scale = self.add_weight(shape=(1,), initializer=start, name="scale")
+        if self.computes:
+            keras.ops.convert_to_numpy(self.scale)
+
+    def call(self, x):
+        return x * self.scale
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale, "computes": self.computes}
+
+
+@pytest.mark.parametrize("computes", [False, True])
+def test_a_start_whose_place_the_variable_took_is_not_known(computes):
+    model = keras.Sequential([keras.Input((3,)), L.Dense(3), Replaced(computes=computes)])
+    model.layers[1].scale.assign([7.0])  # trained, say: 7 is no start
+    report = initialize(model, seed=0)
+    ((path, reason),) = [(p.path, p.reason) for p in report.problems]
+    assert path == "replaced/scale"
+    assert "the variable where its start was" in reason
+    assert to_numpy(model.layers[1].scale) == 7.0
+    assert not initialize(model, {"scale": "ones"}, seed=0).problems
+    assert to_numpy(model.layers[1].scale) == 1.0
+
+
 def test_unused_layer_is_reported():
     model = Block(4)
     model.unused = L.Dense(2, name="unused")

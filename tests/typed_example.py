@@ -1,4 +1,4 @@
-"""What a user writes, checked by mypy with the library: wrong names and arguments are found."""
+"""What a user writes, checked by mypy and pyright with the library: wrong names and arguments are found."""
 
 from __future__ import annotations
 
@@ -36,5 +36,4 @@ def start(model: keras.Model, x: np.ndarray) -> float:
     keras_inits.testing.check_initializer(Tiny, shapes=[(4, 5)])
     keras_inits.HeAbnormal()  # type: ignore[attr-defined]
     keras_inits.initialize(model, sed=7)  # type: ignore[call-arg]
-    law = initializer.law((4, 5))
-    return law.std if law is not None else 0.0
+    return initializer.law((4, 5)).std

@@ -1,15 +1,19 @@
 """Make every one-token mutant of some modules and see which of them no test notices.
 
     python tools/mutate.py fans.py gains.py laws    # files or folders of keras_inits; all of TESTS without
+    python tools/mutate.py --every 5 schemes        # each fifth mutant of a file, a fixed sample
+    python tools/mutate.py --write                  # the counts of all that is known, into docs/measured.md
 
-A mutant changes one number, truth value, operator or comparison. Its tests are those that TESTS names for the
-module. What was found is kept in .mutants.jsonl, by the module's text, so that a run that was stopped
+A mutant changes one number, truth value, operator or comparison. Of the test files that TESTS names for its
+module, the tests that run its line are tried, the quickest first; all of them where the line runs while the module
+is imported. What was found is kept in .mutants.jsonl, by the module's text, so that a run that was stopped
 goes on; survivors are tried again, and printed with their line. Each mutant runs in a process of its own, forked from one
-that has imported Keras and the backends already; two at a time. Strings and annotations stay as they are.
+that has imported Keras and the backends already; `WORKERS` at a time. Strings and annotations stay as they are.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import compileall
 import hashlib
@@ -17,16 +21,21 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 PACKAGE, TESTS_FOLDER = ROOT / "keras_inits", ROOT / "tests"
-KNOWN = ROOT / ".mutants.jsonl"
-WORKERS, LIMIT = 2, 120  # processes, and seconds for the tests of one mutant
+KNOWN, PAGE = ROOT / ".mutants.jsonl", ROOT / "docs" / "measured.md"
+MARK = "<!-- made by tools/mutate.py -->"
+WORKERS = int(os.environ.get("WORKERS", "2"))
+LIMIT = 60  # seconds for the tests of one mutant, beside five times what they take without it
 
 TESTS = {
     "fans.py": "test_fans_gains.py",
@@ -69,6 +78,22 @@ UNSEEN = {
     "tiles.compiled.narrow(numbers, out.reshape(-2).view(np.uint16), code, low, high)": "NumPy takes -2 for -1",
 }
 Mutant = tuple[int, int, str]  # where the token starts and ends in the text, and what to write
+Seconds = dict[str, float]  # tests by their name in pytest, and what each takes
+
+
+class Job(NamedTuple):
+    """A mutant to try."""
+
+    file: str
+    mutant: Mutant
+    tests: Seconds
+
+
+class Ran(NamedTuple):
+    """What a module's tests did without a mutant."""
+
+    seconds: Seconds
+    lines: dict[str, dict[str, list[str]]]  # file -> line -> the tests that run it
 
 
 def mutants(text: str) -> list[Mutant]:
@@ -131,48 +156,149 @@ def shown(text: str, mutant: Mutant) -> str:
     return f"{line + 1}: {before.strip()}  ->  {after.strip()}"
 
 
-def passes(folder: Path, tests: str, writes: bool = False) -> bool:
-    """Whether the tests pass with the package in the folder, in a process of their own."""
-    child = os.fork()
-    if child == 0:
-        import signal
+def spans(text: str) -> dict[int, range | None]:
+    """The lines of the statement on each line, or None where it runs as the module is imported."""
+    found: dict[int, range | None] = {}
 
-        import pytest
+    def visit(node: ast.AST, inside: bool) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.stmt):
+                first = min(
+                    [child.lineno, *(d.lineno for d in getattr(child, "decorator_list", []))]
+                )
+                lines = range(first, (child.end_lineno or 0) + 1)
+                found.update(dict.fromkeys(lines, lines if inside else None))
+            visit(child, inside or isinstance(child, ast.FunctionDef))
 
-        signal.alarm(LIMIT)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
-        sys.dont_write_bytecode = not writes
-        sys.path.insert(0, str(folder))
-        os.environ["PYTHONPATH"] = str(folder)
-        os.chdir(TESTS_FOLDER)
+    visit(ast.parse(text), False)
+    return found
+
+
+class Recorder:
+    """A plugin of pytest that notes what each test takes, and which lines of the package it runs."""
+
+    def __init__(self, folder: Path) -> None:
+        import coverage
+
+        self.folder, self.seconds = folder, Counter[str]()
+        self.coverage = coverage.Coverage(data_file=None, source=[str(folder / "keras_inits")])
+        self.coverage.start()
+
+    def pytest_runtest_setup(self, item: Any) -> None:
+        """From here on it is this test that runs the lines, also those whose results were kept."""
+        self.coverage.switch_context(item.nodeid)
+        for name in [name for name in sys.modules if name.startswith("keras_inits")]:
+            for value in list(vars(sys.modules[name]).values()):
+                getattr(value, "cache_clear", int)()
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """What it took, its fixtures too."""
+        self.seconds[report.nodeid] += report.duration
+
+    def ran(self) -> Ran:
+        """What was noted."""
+        self.coverage.stop()
+        data, package = self.coverage.get_data(), self.folder / "keras_inits"
+        files = {str(Path(name).relative_to(package)): name for name in data.measured_files()}
+        return Ran(self.seconds, {file: data.contexts_by_lineno(n) for file, n in files.items()})  # type: ignore[arg-type]
+
+
+class Chosen:
+    """A plugin of pytest that runs some tests alone, the quickest first."""
+
+    def __init__(self, tests: Seconds) -> None:
+        self.tests = tests
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        """Take the others out."""
+        items[:] = [item for item in items if item.nodeid in self.tests]
+        items.sort(key=lambda item: self.tests[item.nodeid])
+
+
+def in_child(function: Callable[[], int]) -> bool:
+    """Whether a function returns 0 in a process of its own."""
+    if (child := os.fork()) == 0:
         code = 1
         try:
-            options = ["-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore"]
-            chosen = ["-m", "not slow and not large and not browser and not gpu"]
-            code = int(pytest.main([*options, *chosen, *tests.split()]))
+            code = function()
         finally:
             os._exit(code)
     return os.waitpid(child, 0)[1] == 0
 
 
-def work(jobs: list[tuple[str, str, Mutant]]) -> None:
+def pytest_code(folder: Path, files: set[str], plugin: object, seconds: float) -> int:
+    """What pytest returns for test files with the package in the folder; it is ended after a time."""
+    import pytest
+
+    signal.setitimer(signal.ITIMER_PROF, seconds)  # of the processor, not of the clock
+    signal.alarm(20 * int(seconds))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(folder))
+    os.environ["PYTHONPATH"] = str(folder)
+    os.chdir(TESTS_FOLDER)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = (
+        "1"  # importing them takes as long as the library
+    )
+    options = ["-x", "-p", "no:cacheprovider", "--assert=plain", "-W", "ignore"]
+    chosen = ["-m", "not slow and not large and not browser and not gpu"]
+    code = pytest.main([*options, *chosen, *sorted(files)], plugins=[plugin])
+    return 0 if code == pytest.ExitCode.NO_TESTS_COLLECTED else int(code)
+
+
+def recorded(files: str) -> Ran:
+    """Run test files without a mutant."""
+    with tempfile.TemporaryDirectory() as place:
+        folder, told = Path(place), Path(place) / "told.json"
+        shutil.copytree(PACKAGE, folder / "keras_inits")
+
+        def record() -> int:
+            recorder = Recorder(folder)
+            code = pytest_code(folder, set(files.split()), recorder, 3600)
+            told.write_text(json.dumps(recorder.ran()))
+            return code
+
+        if not in_child(record):
+            raise SystemExit(f"the tests fail without a mutant: {files}")
+        ran = Ran(*json.loads(told.read_text()))
+        if not passes(folder, ran.seconds):
+            raise SystemExit(f"the tests fail in another order: {files}")
+        return ran
+
+
+def choose(ran: Ran, file: str, lines: range | None) -> Seconds:
+    """The tests that run one of the lines; all if that is done before the first test."""
+    by_line = ran.lines.get(file, {})
+    names = {""} if lines is None else {n for line in lines for n in by_line.get(str(line), [])}
+    return ran.seconds if "" in names else {name: ran.seconds[name] for name in names}
+
+
+def passes(folder: Path, tests: Seconds) -> bool:
+    """Whether the tests pass with the package in the folder."""
+    files = {Path(name.partition("::")[0]).name for name in tests}
+    seconds = LIMIT + 5 * sum(tests.values())
+    return not tests or in_child(lambda: pytest_code(folder, files, Chosen(tests), seconds))
+
+
+def work(jobs: list[Job]) -> int:
     """Try the mutants one after another, and write down what became of each."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         shutil.copytree(PACKAGE, folder / "keras_inits")
         compileall.compile_dir(folder, quiet=2)
-        for file, tests, mutant in jobs:
-            path = folder / "keras_inits" / file
-            text = (PACKAGE / file).read_text()
+        for job in jobs:
+            path = folder / "keras_inits" / job.file
+            text = (PACKAGE / job.file).read_text()
             for old in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
                 old.unlink()
-            path.write_text(changed(text, mutant))
-            row = {"key": key(file, text, mutant), "alive": passes(folder, tests)}
+            path.write_text(changed(text, job.mutant))
+            row = {"key": key(job.file, text, job.mutant), "alive": passes(folder, job.tests)}
             path.write_text(text)
             with KNOWN.open("a") as known:
                 known.write(json.dumps(row) + "\n")
+    return 0
 
 
 def key(file: str, text: str, mutant: Mutant) -> str:
@@ -180,59 +306,100 @@ def key(file: str, text: str, mutant: Mutant) -> str:
     return f"{file} {hashlib.sha256(text.encode()).hexdigest()[:12]} {mutant}"
 
 
-def main() -> int:
-    """Try what is not known yet, then print the survivors and the counts."""
-    os.environ |= {"KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1", "KERAS_INITS_THREADS": "1"}
-    asked = sys.argv[1:] or list(TESTS)
-    every: list[tuple[str, str, Mutant]] = []
-    for name in asked:
-        tests = TESTS.get(name) or next(t for k, t in TESTS.items() if name.startswith(f"{k}/"))
-        files = sorted((PACKAGE / name).rglob("*.py")) if (PACKAGE / name).is_dir() else [PACKAGE / name]  # fmt: skip
-        for path in files:
-            file = str(path.relative_to(PACKAGE))
-            every += [(file, tests, mutant) for mutant in mutants(path.read_text())]
-    texts = {file: (PACKAGE / file).read_text() for file, _, _ in every}
-    known: dict[str, bool] = {}
-    if KNOWN.exists():
-        known = {
-            row["key"]: row["alive"] for row in map(json.loads, KNOWN.read_text().splitlines())
-        }
-    left = [job for job in every if known.get(key(job[0], texts[job[0]], job[2]), True)]
-    print(f"{len(every)} mutants, {len(left)} to try", flush=True)
-    if left:
-        import hypothesis  # noqa: F401
-        import keras
-        import scipy.integrate
-        import scipy.stats  # noqa: F401
+def known() -> dict[str, bool]:
+    """What became of the mutants that were tried, by their key."""
+    rows = KNOWN.read_text().splitlines() if KNOWN.exists() else []
+    return {row["key"]: row["alive"] for row in map(json.loads, rows)}
 
-        keras.utils.set_random_seed(0)  # as each test does; it imports TensorFlow and PyTorch
-        started = time.time()
-        for tests in sorted({tests for _, tests, _ in left}):
-            with tempfile.TemporaryDirectory() as place:
-                shutil.copytree(PACKAGE, Path(place) / "keras_inits")
-                if not passes(Path(place), tests, writes=True):
-                    raise SystemExit(f"the tests fail without a mutant: {tests}")
-        children = []
-        for number in range(WORKERS):
-            if (child := os.fork()) == 0:
-                work(left[number::WORKERS])
-                os._exit(0)
-            children.append(child)
-        for child in children:
-            os.waitpid(child, 0)
-        print(f"{len(left)} tried in {time.time() - started:.0f} s")
-        known = {
-            row["key"]: row["alive"] for row in map(json.loads, KNOWN.read_text().splitlines())
-        }
-    alive = 0
-    for file, _, mutant in every:
-        if known.get(key(file, texts[file], mutant)):
-            alive += 1
-            line = shown(texts[file], mutant)
-            reason = UNSEEN.get(line.rpartition("  ->  ")[2], "")
-            print(f"SURVIVED {file}:{line}{reason and f'  ({reason})'}")
-    print(f"{len(every) - alive} of {len(every)} killed, {1 - alive / len(every):.1%}")
-    return int(alive > 0)
+
+def files_of(name: str) -> list[str]:
+    """The modules of a file or folder of the package."""
+    paths = sorted((PACKAGE / name).rglob("*.py")) if (PACKAGE / name).is_dir() else [PACKAGE / name]  # fmt: skip
+    return [str(path.relative_to(PACKAGE)) for path in paths]
+
+
+def attempt(names: list[str], every: int) -> None:
+    """Try what is not known to be killed."""
+    import hypothesis  # noqa: F401
+    import keras
+    import scipy.integrate
+    import scipy.stats  # noqa: F401
+
+    keras.utils.set_random_seed(0)  # as each test does; it imports TensorFlow and PyTorch
+    started, before = time.time(), known()
+    jobs: list[Job] = []
+    for name in names:
+        tests = TESTS.get(name) or next(t for k, t in TESTS.items() if name.startswith(f"{k}/"))
+        ran = None
+        for file in files_of(name):
+            text = (PACKAGE / file).read_text()
+            lines = spans(text)
+            for mutant in mutants(text)[::every]:
+                if before.get(key(file, text, mutant), True):
+                    ran = ran or recorded(tests)
+                    line = text.encode()[: mutant[0]].count(b"\n") + 1
+                    jobs.append(Job(file, mutant, choose(ran, file, lines[line])))
+    print(f"{len(jobs)} mutants to try, after {time.time() - started:.0f} s", flush=True)
+    children = []
+    for number in range(WORKERS):
+        if (child := os.fork()) == 0:
+            os._exit(work(jobs[number::WORKERS]))
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+    print(f"{len(jobs)} tried in {time.time() - started:.0f} s")
+
+
+def table(names: list[str]) -> tuple[list[str], list[str]]:
+    """The survivors, a line each, and the counts as a table."""
+    outcomes, survivors = known(), []
+    rows = ["| module | mutants | tried | killed | survivors, and why |", "|---|---|---|---|---|"]
+    total = Counter[str]()
+    for name in names:
+        counts, reasons = Counter[str](), Counter[str]()
+        for file in files_of(name):
+            text = (PACKAGE / file).read_text()
+            for mutant in mutants(text):
+                counts["mutants"] += 1
+                if (alive := outcomes.get(key(file, text, mutant))) is None:
+                    continue
+                counts["tried"] += 1
+                counts["killed"] += not alive
+                if alive:
+                    line = shown(text, mutant)
+                    reason = UNSEEN.get(line.rpartition("  ->  ")[2], "")
+                    reasons[reason or "not looked into"] += 1
+                    survivors.append(f"SURVIVED {file}:{line}{reason and f'  ({reason})'}")
+        why = "; ".join(f"{count}: {reason}" for reason, count in reasons.most_common())
+        rows.append(
+            f"| `{name}` | {counts['mutants']} | {counts['tried']} | {counts['killed']} | {why} |"
+        )
+        total += counts
+    share = total["killed"] / max(total["tried"], 1)
+    rows.append(
+        f"| all | {total['mutants']} | {total['tried']} | {total['killed']} ({share:.1%}) | |"
+    )
+    return survivors, rows
+
+
+def main() -> int:
+    """Try mutants and print what came out; the exit code is 1 where one survived."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("names", nargs="*", default=list(TESTS))
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--write", action="store_true")
+    asked = parser.parse_args()
+    if asked.write:
+        start, _, rest = PAGE.read_text().partition(MARK)
+        end = rest.partition("<!-- end -->")[2]
+        rows = "\n".join(table(asked.names)[1])
+        PAGE.write_text(f"{start}{MARK}\n{rows}\n<!-- end -->{end}")
+        return 0
+    os.environ |= {"KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1", "KERAS_INITS_THREADS": "1"}
+    attempt(asked.names, asked.every)
+    survivors, rows = table(asked.names)
+    print(*survivors, *rows, sep="\n")
+    return int(bool(survivors))
 
 
 if __name__ == "__main__":

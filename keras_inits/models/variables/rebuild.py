@@ -16,6 +16,9 @@ from keras_inits.host import is_keras, unchanged_python_random
 from keras_inits.host.hooks import weights_made_by
 
 _STAYS = "computed by its layer while it was built; left as it was"
+_REPLACED = (
+    "its layer keeps the variable where its start was: that is known no more; left as it was"
+)
 _POSITIONAL = ("shape", "initializer", "dtype", "trainable")
 
 
@@ -89,6 +92,8 @@ def _rebuilt(layer: keras.Layer) -> tuple[keras.Layer | None, list[Made], Except
 
 def _judged(made: Made, other: Made | None) -> Made:
     """Whether the build assigned a value, told from two builds whose variables begin differently."""
+    if made.reason:
+        return made
     zeros = keras.ops.convert_to_numpy(made.variable)
     if other is None or other.shape != made.shape:
         return replace(made, initializer=None, reason=_STAYS) if zeros.any() else made
@@ -108,7 +113,7 @@ def _rebuild(
     def add_weight(self: keras.Layer, *args: Any, **kwargs: Any) -> Any:
         call = arguments(self, args, kwargs)
         variable = stand_in(original, self, call)
-        made.append(Made(self, call.get("name"), call["shape"], call["initializer"], variable))
+        made.append(_noted(self, call, variable))
         return variable
 
     copied = None
@@ -122,6 +127,15 @@ def _rebuild(
         except Exception as error:
             return copied, made, error
     return copied, made, None
+
+
+def _noted(layer: keras.Layer, call: dict[str, Any], variable: Any) -> Made:
+    """The call; `self.scale = self.add_weight(initializer=Constant(self.scale))` lost what was constant."""
+    initializer = call["initializer"]
+    held = getattr(initializer, "__dict__", {}).values()
+    lost = any(isinstance(value, keras.Variable) for value in held)
+    made = Made(layer, call.get("name"), call["shape"], initializer, variable)
+    return replace(made, initializer=None, reason=_REPLACED) if lost else made
 
 
 def _copy(layer: keras.Layer) -> keras.Layer:
