@@ -14,10 +14,12 @@ import keras
 import pytest
 from conftest import python, require
 
+from keras_inits.backend.together import patience
+
 pytestmark = [pytest.mark.once, pytest.mark.slow]
 
 BUILD = """
-import json, sys
+import json, os, sys, time
 import numpy as np
 import keras, keras_inits as ki
 from keras import layers as L
@@ -35,6 +37,14 @@ RULES = {"wide/kernel": ki.HeNormal(), "narrow/kernel": ki.TruncatedNormal(), "s
 def build():
     return keras.Sequential([keras.Input((512,)), L.Dense(768, name="wide"), L.Dropout(0.5),
         L.Dense(48, name="narrow"), L.Dense(48, name="square", use_bias=False)])
+
+def answer_of(function, *arguments, **named):
+    # the digest, or the text of the error
+    try:
+        found = function(*arguments, **named)
+        return getattr(found, "digest", found)
+    except (ValueError, RuntimeError) as error:
+        return str(error)
 
 def spread_model(kind):
     devices = keras.distribution.list_devices()
@@ -82,18 +92,11 @@ number, count, port, kind = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
 jax.distributed.initialize(f"localhost:{port}", count, number)
 keras.utils.set_random_seed(0)  # JAX refuses to replicate what differs: dropout's seeds, say
 model = spread_model(kind)
-try:
-    refused = ki.initialize(model, RULES, seed=3 + number).digest
-except ValueError as error:
-    refused = str(error)
+refused = answer_of(ki.initialize, model, RULES, seed=3 + number)
 drawn[0] = 0
 report = ki.initialize(model, RULES, seed=3)
-answer = [report.digest, ki.digest(model), drawn[0], refused]
 x = np.random.default_rng(0).normal(size=(64, 512)).astype("float32")
-try:
-    ki.lsuv(model, x, seed=0)
-except ValueError as error:
-    answer.append(str(error))
+answer = [report.digest, ki.digest(model), drawn[0], refused, answer_of(ki.lsuv, model, x, seed=0)]
 keras.distribution.set_distribution(None)
 alone = build()
 ki.initialize(alone, RULES, seed=3)  # dropout's seeds, too, which are no weights
@@ -102,24 +105,41 @@ model.set_weights(alone.get_weights())
 print(json.dumps([*answer, ki.digest(alone) == ki.digest(model)]))
 """
 )
-ENDED = (
+ABSENT = (
     BUILD
     + """
-import os, jax
-number, count, port, kind = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
-jax.distributed.initialize(f"localhost:{port}", count, number)
+number, count, port, how = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
+if keras.backend.backend() == "jax":
+    import jax
+    jax.distributed.initialize(f"localhost:{port}", count, number)
+    local = lambda v: [s.data for s in v.value.addressable_shards]
+else:
+    import torch
+    torch.distributed.init_process_group("gloo", f"tcp://localhost:{port}", rank=number, world_size=count)
+    local = lambda v: [v.value.data.to_local() if hasattr(v.value.data, 'to_local') else v.value.data]
 keras.utils.set_random_seed(0)
-model = spread_model(kind)
-if number == 1:
+model = spread_model("model")
+memory = "low" if how == "slow, low" else "safe"
+if number == (1 if how == "ended" else 0):  # JAX ends all where process 0 ends
+    def sleeping(self, *arguments):
+        time.sleep(10)
+        return original(self, *arguments)
+    if how == "stuck":
+        time.sleep(10)
+    if how.startswith("slow"):
+        DefaultStream._draw = sleeping
+        answer_of(ki.initialize, model, RULES, seed=3, memory=memory)
     print("null", flush=True)
     os._exit(0)
-before = [np.asarray(s.data) for v in model.variables for s in v.value.addressable_shards]
+before = [np.array(part) for v in model.variables for part in local(v)]
+start, notes = time.perf_counter(), []
 try:
-    refused = ki.initialize(model, RULES, seed=3).digest
+    found = ki.initialize(model, RULES, seed=3, memory=memory).digest
 except RuntimeError as error:
-    refused = str(error)
-after = [np.asarray(s.data) for v in model.variables for s in v.value.addressable_shards]
-print(json.dumps([refused, all(map(np.array_equal, before, after))]), flush=True)
+    found, notes = str(error), getattr(error, "__notes__", [])
+after = [np.array(part) for v in model.variables for part in local(v)]
+seconds = time.perf_counter() - start
+print(json.dumps([found, notes, all(map(np.array_equal, before, after)), seconds]), flush=True)
 os._exit(0)  # JAX's own end waits for the other one
 """
 )
@@ -157,10 +177,7 @@ keras.utils.set_random_seed(0)
 torch.distributed.init_process_group("gloo", f"tcp://localhost:{port}", rank=number, world_size=count)
 with ki.deferred():
     model = spread_model(kind)
-try:
-    refused = ki.initialize(model, RULES, seed=3 + number).digest
-except ValueError as error:
-    refused = str(error)
+refused = answer_of(ki.initialize, model, RULES, seed=3 + number)
 drawn[0] = 0
 report = ki.initialize(model, RULES, seed=3)
 found = [report.digest == expected, ki.digest(model) == expected, drawn[0] - whole, refused]
@@ -172,6 +189,11 @@ print(json.dumps([*found, ki.digest(model) == ki.digest(model),
 """
 )
 SINGLE = BUILD + "print(json.dumps([ki.initialize(build(), RULES, seed=3).digest, drawn[0]]))"
+
+
+def needs_dtensor() -> None:
+    if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 16):
+        pytest.skip("Keras before 3.16 has no distribution on PyTorch")
 
 
 def test_every_mesh_has_the_values_of_one_device() -> None:
@@ -245,19 +267,47 @@ def test_processes_have_the_values_of_one(count: int, kind: str) -> None:
 
 
 @pytest.mark.large
-def test_a_process_that_has_ended_is_an_error_and_nothing_changes() -> None:
-    require("jax")
-    (refused, unchanged), _ = together(2, "model", ENDED)
-    assert refused.startswith("initialize: every process that holds a part of the model must")
-    assert unchanged
+@pytest.mark.parametrize("how", ["ended", "stuck", "slow", "slow, low"])
+@pytest.mark.parametrize(("backend", "count"), [("jax", 2), ("torch", 3)])
+def test_a_process_that_does_not_come_is_an_error(
+    backend: str, count: int, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing changes, but for what memory="low" says; `slow` has taken part before it drew."""
+    require(backend)
+    if backend == "torch":
+        needs_dtensor()
+    monkeypatch.setenv("KERAS_INITS_TIMEOUT", "3")
+    absent = 1 if how == "ended" else 0
+    answers = together(count, how, ABSENT, backend)
+    assert answers.pop(absent) is None
+    for found, notes, unchanged, seconds in answers:
+        assert found.startswith(
+            "initialize: every process that holds a part of the model must take "
+        )
+        late = "did not come within 3 seconds (KERAS_INITS_TIMEOUT)"
+        assert f"process {absent} {'does not answer' if how == 'ended' else late}" in found
+        assert seconds < 8
+        assert unchanged == (how != "slow, low")
+        assert len(notes) == (how == "slow, low")
+
+
+def test_seconds_to_wait_are_an_integer(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert patience() == 600
+    monkeypatch.setenv("KERAS_INITS_TIMEOUT", "7")
+    assert patience() == 7
+    for text in ("0", "-1", "2.5", "soon"):
+        monkeypatch.setenv("KERAS_INITS_TIMEOUT", text)
+        with pytest.raises(
+            ValueError, match=f"KERAS_INITS_TIMEOUT must be an integer >= 1.*'{text}'"
+        ):
+            patience()
 
 
 @pytest.mark.large
 @pytest.mark.parametrize(("count", "kind"), [(2, "model"), (4, "model"), (2, "data")])
 def test_processes_of_pytorch_have_the_values_of_one(count: int, kind: str) -> None:
     """Under DTensor, which Keras has since 3.16; 767 units are not cut evenly."""
-    if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 16):
-        pytest.skip("Keras before 3.16 has no distribution on PyTorch")
+    needs_dtensor()
     for number, (found, again, less, refused, same, as_alone) in enumerate(
         together(count, kind, TORCH, "torch")
     ):

@@ -8,6 +8,7 @@ import pytest
 from keras import layers as L
 
 import keras_inits as ki
+from keras_inits.backend import spread, together
 from keras_inits.models.memory import digest as module
 from keras_inits.models.memory.digest import entry_sum
 from keras_inits.models.variables.walk import walk
@@ -148,3 +149,26 @@ def test_what_is_no_model_is_named():
         ki.digest(3)
     with pytest.raises(ValueError, match="digest: model must be built"):
         ki.digest(keras.Sequential([L.Dense(3)]))
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("column", "what"), [(0, "the variables of the model"), (1, "seed")])
+@pytest.mark.parametrize("name", ["initialize", "lsuv"])
+def test_processes_must_hold_one_model_and_draw_from_one_seed(monkeypatch, name, column, what):
+    """As if there were three processes, of which the last has another."""
+
+    def gathered(owner, words):
+        rows = np.stack([words] * 3)
+        rows[2, column] += 1
+        return rows
+
+    model = build()
+    before = ki.digest(model)
+    monkeypatch.setattr(spread, "processes", lambda variable: (0, 1, 2))
+    monkeypatch.setattr(together, "gathered", gathered)
+    batch = [np.random.default_rng(0).normal(size=(32, 6, 4))] * (name == "lsuv")
+    message = f"{name}: {what} must be the same in all processes, got .* and another in 2$"
+    with pytest.raises(ValueError, match=message):
+        getattr(ki, name)(model, *batch, seed=3)
+    monkeypatch.undo()
+    assert ki.digest(model) == before

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import sys
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -84,11 +86,30 @@ def from_block(
     )
 
 
-def gathered(words: np.ndarray) -> np.ndarray:
-    """The 64-bit words of every process, one row each; all of them have to call this."""
-    import torch
+def gathered(words: np.ndarray, seconds: int) -> tuple[np.ndarray, list[int], bool]:
+    """The 64-bit words of every process, one row each, whose are missing, and whether time ran out.
 
-    own = torch.from_numpy(words.view(np.int64))
+    All of them have to call this. Each sends its own to each other one, so that it knows who is missing.
+    """
+    import torch
+    from torch import distributed
+
+    own, here, end = torch.from_numpy(words.view(np.int64)), rank(), time.monotonic() + seconds
     rows = [torch.empty_like(own) for _ in range(world_size())]
-    torch.distributed.all_gather(rows, own)
-    return np.stack([row.numpy() for row in rows]).view(np.uint64)
+    rows[here] = own
+    others = [number for number in range(len(rows)) if number != here]
+    receives = [(distributed.irecv, rows[number], number) for number in others]
+    sends = [(distributed.isend, own, number) for number in others]
+    missing, works = set(), []
+    for start, tensor, number in (*receives, *sends):
+        try:
+            works.append((number, start(tensor, number)))
+        except RuntimeError:
+            missing.add(number)
+    for number, work in works:
+        try:
+            work.wait(timedelta(seconds=max(end - time.monotonic(), 0.001)))
+        except RuntimeError:
+            missing.add(number)
+    values = np.stack([row.numpy() for row in rows]).view(np.uint64)
+    return values, sorted(missing), time.monotonic() > end

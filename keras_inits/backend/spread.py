@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_inits.backend import dtensor, memory, name
+from keras_inits.backend.together import process
 
 
 @dataclass(frozen=True)
@@ -19,17 +20,6 @@ class Shard:
     block: tuple[slice, ...]
     processes: tuple[int, ...]
     values: np.ndarray | None
-
-
-def process() -> int:
-    """This process's number among those that run the program together."""
-    if name() == "torch":
-        return dtensor.rank()
-    if name() != "jax":
-        return 0
-    import jax
-
-    return jax.process_index()
 
 
 def sharding(variable: Any) -> Any:
@@ -120,23 +110,23 @@ def to_shards(
     return jax.make_array_from_single_device_arrays(shape, layout, shards)
 
 
+def placed(variable: Any, value: Any) -> Any:
+    """An array as a variable that several processes hold takes it; all else as it is.
+
+    Each puts its own blocks there: Keras would have JAX compare the whole array among the processes, and
+    PyTorch send it.
+    """
+    if not isinstance(value, np.ndarray):
+        return value
+    if name() == "torch" and dtensor.is_dtensor(variable.value):
+        layout = variable.value.data
+    elif name() == "jax" and not variable.value.is_fully_addressable:
+        layout = variable.value.sharding
+    else:
+        return value
+    return to_shards("assign", lambda index: np.array(value[index]), value.shape, layout)
+
+
 def is_readable(variable: Any) -> bool:
     """Whether this process can read all of a variable: on JAX not what others hold a part of."""
     return name() != "jax" or variable.value.is_fully_addressable
-
-
-def gathered(owner: str, words: np.ndarray) -> np.ndarray:
-    """The 64-bit words of every process, one row each; all of them have to call this."""
-    try:
-        if name() == "torch":
-            return dtensor.gathered(words)
-        from jax.experimental import multihost_utils
-
-        # JAX's integers have 32 bits unless it is told otherwise.
-        halves = multihost_utils.process_allgather(words.view(np.uint32))
-    except Exception as error:
-        raise RuntimeError(
-            f"{owner}: every process that holds a part of the model must take part, and one does not "
-            "answer: it has ended, or does something else; see its output"
-        ) from error
-    return np.ascontiguousarray(halves).view(np.uint64).reshape(-1, words.size)

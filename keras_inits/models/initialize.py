@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
 from keras_inits import checks
-from keras_inits.backend import spread
 from keras_inits.base import Scheme
 from keras_inits.models.choice.choose import Action, choose
 from keras_inits.models.choice.keras1 import in_order
 from keras_inits.models.choice.values import new_value, row, try_out
 from keras_inits.models.memory.digest import Digest
 from keras_inits.models.variables.assign import assign, follow_seeds, fresh_slots, give
+from keras_inits.models.variables.together import agree
 from keras_inits.models.variables.waiting import refuse_deferring
-from keras_inits.models.variables.walk import Walk, walk
+from keras_inits.models.variables.walk import walk
 from keras_inits.reports.progress import progress as steps_of
 from keras_inits.reports.report import Panel, Problem, Report
-from keras_inits.streams import Stream
 from keras_inits.streams.seeds import as_stream, preview
 
 STRUCTURES = (None, True, False, "strides")
@@ -110,7 +108,8 @@ def initialize(
         deviation; `.problems` lists what could not be done.
 
     Raises:
-        RuntimeError: A process that holds a part of the model does not take part.
+        RuntimeError: A process that holds a part of the model has ended, or does not come within
+            ten minutes (KERAS_INITS_TIMEOUT in the environment sets the seconds).
         ValueError, TypeError: The model is not built, `deferred` has not ended, a rule matches
             nothing, a scheme cannot take a variable's shape, a value is not finite in its dtype, or
             the optimizer cannot be reset. The model is then as it was, but for what `memory="low"`
@@ -132,7 +131,7 @@ def initialize(
     found = walk(model, "initialize")
     slots = fresh_slots(model) if reset_optimizer else []
     stream = (preview if dry_run else as_stream)("initialize", seed)
-    _agree(stream, found)
+    agree("initialize", stream, found)
     actions, problems = choose(
         found, rules, structure, frozen=frozen, only=only, only_missing=only_missing
     )
@@ -148,7 +147,7 @@ def initialize(
             problems.append(Problem(action.slot.path, problem))
         return values
 
-    rows, digest = {}, Digest()
+    rows, digest = {}, Digest("initialize")
     new: list[tuple[Any, np.ndarray]] = []
 
     def take(action: Action, array: np.ndarray | None) -> None:
@@ -166,6 +165,7 @@ def initialize(
     try:
         with steps_of("initialize", len(actions), progress) as advance:
             in_order(actions, stream, value, take)
+        total = digest.hexdigest()
     except BaseException as error:
         if memory == "low" and not dry_run:
             error.add_note(
@@ -174,28 +174,13 @@ def initialize(
             )
         raise
     report = Initialization((rows[action] for action in actions), problems)
-    report.digest = digest.hexdigest()
+    report.digest = total
     if not dry_run:
         new += slots
         assign(new)
         if seeded:
             follow_seeds(a.slot for a in actions if a.kind == "restart")
     return report
-
-
-def _agree(stream: Stream, found: Walk) -> None:
-    """Processes that hold a model together must draw from one stream."""
-    if all(len(spread.processes(slot.variable)) == 1 for slot in found):
-        return
-    word = int.from_bytes(hashlib.sha256(repr(stream).encode()).digest()[:8], "little")
-    others = np.flatnonzero(
-        spread.gathered("initialize", np.array([word], np.uint64))[:, 0] != word
-    )
-    if others.size:
-        raise ValueError(
-            f"initialize: seed must be the same in all processes, got {stream!r} in process "
-            f"{spread.process()} and another in {', '.join(map(str, others))}"
-        )
 
 
 def _answered(path: str, actions: list[Action]) -> bool:

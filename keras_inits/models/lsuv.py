@@ -10,11 +10,11 @@ import keras
 import numpy as np
 
 from keras_inits import checks
-from keras_inits.backend import spread
 from keras_inits.models.flow.batch import batch_of
 from keras_inits.models.flow.guards import assign_in_call
 from keras_inits.models.flow.visit import visit
 from keras_inits.models.flow.visitor import Planned, Run, Visited
+from keras_inits.models.variables.together import agree, refuse_unreadable
 from keras_inits.models.variables.walk import walk
 from keras_inits.models.weights.scalable import alive, pre_activation
 from keras_inits.reports.report import Panel, Report
@@ -94,6 +94,8 @@ def lsuv(
         and `.problems` says why.
 
     Raises:
+        RuntimeError: A process that holds a part of the model has ended, or does not come within
+            ten minutes (KERAS_INITS_TIMEOUT in the environment sets the seconds).
         ValueError, TypeError: The model or the data do not fit; then nothing has changed, but with
             memory="low" the layers that had run before keep their new weights.
 
@@ -113,12 +115,10 @@ def lsuv(
     low = checks.one_of("lsuv", "memory", memory, ("safe", "low")) == "low"
     check_seed("lsuv", seed)
     x = batch_of("lsuv", model, x)
-    if not all(spread.is_readable(slot.variable) for slot in walk(model, "lsuv")):
-        raise ValueError(
-            "lsuv: model must be held by one process, got one that several hold together; run it on the "
-            "model built without a distribution, then model.set_weights(that_one.get_weights())"
-        )
+    found = walk(model, "lsuv")
+    refuse_unreadable("lsuv", found)
     stream = as_stream("lsuv", seed)
+    agree("lsuv", stream, found)
 
     visitor = _Lsuv(target, tolerance, most, power, stream, low)
     visits = visit("lsuv", model, x, visitor, progress, keep=not low)

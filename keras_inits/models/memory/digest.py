@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.backend import spread
+from keras_inits.backend import spread, together
 from keras_inits.models.variables.walk import Slot, walk
 from keras_inits.streams.default.tiles import bencode, compiled, in_parallel
 from keras_inits.streams.narrow import numpy_dtype
@@ -32,7 +32,8 @@ def digest(model: keras.Model) -> str:
         64 hexadecimal digits.
 
     Raises:
-        RuntimeError: A process that holds a part of the model does not take part.
+        RuntimeError: A process that holds a part of the model has ended, or does not come within
+            ten minutes (KERAS_INITS_TIMEOUT in the environment sets the seconds).
         ValueError, TypeError: It is no Keras model or not built; or processes that must hold the same
             values hold others.
 
@@ -43,7 +44,7 @@ def digest(model: keras.Model) -> str:
         >>> digest(model) == report.digest
         True
     """
-    total = Digest()
+    total = Digest("digest")
     for slot in walk(model, "digest"):
         total.add(slot, slot.variable.value)
     return total.hexdigest()
@@ -52,7 +53,8 @@ def digest(model: keras.Model) -> str:
 class Digest:
     """The digest of a model whose variables have the values that are added, in one order everywhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
         self.sums: list[int] = []  # of each shard, 0 where it is not here
         self.owners: list[tuple[Slot, tuple[int, ...]]] = []
 
@@ -65,29 +67,28 @@ class Digest:
             self.owners.append((slot, held))
 
     def hexdigest(self) -> str:
-        sums, here = self.sums, (spread.process(),)
+        sums, here = self.sums, (together.process(),)
         if any(processes != here for _, processes in self.owners):
-            sums = _agreed(self.owners, spread.gathered("digest", np.array(sums, np.uint64)))
+            sums = self._agreed(together.gathered(self.owner, np.array(sums, np.uint64)))
         totals: dict[Slot, int] = {}
         for (slot, _), part in zip(self.owners, sums, strict=True):
             totals[slot] = (totals.get(slot, 0) + part) % 2**64
         lines = sorted(bencode(s.path, s.shape, _kind(s), total) for s, total in totals.items())
         return hashlib.sha256(b"".join(lines)).hexdigest()
 
-
-def _agreed(owners: list[tuple[Slot, tuple[int, ...]]], rows: np.ndarray) -> list[int]:
-    """For each shard what its processes have, which must be the same."""
-    found = []
-    for (slot, processes), column in zip(owners, rows.T, strict=True):
-        first, *others = processes
-        for other in others:
-            if column[first] != column[other]:
-                raise ValueError(
-                    f"digest: {slot.path} must be the same in all processes, got other values in "
-                    f"process {first} than in process {other}; initialize with one seed in all of them"
-                )
-        found.append(int(column[first]))
-    return found
+    def _agreed(self, rows: np.ndarray) -> list[int]:
+        """For each shard what its processes have, which must be the same."""
+        found = []
+        for (slot, processes), column in zip(self.owners, rows.T, strict=True):
+            first, *others = processes
+            for other in others:
+                if column[first] != column[other]:
+                    raise ValueError(
+                        f"{self.owner}: {slot.path} must be the same in all processes, got other values in "
+                        f"process {first} than in process {other}; initialize with one seed in all of them"
+                    )
+            found.append(int(column[first]))
+        return found
 
 
 def _kind(slot: Slot) -> str:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_inits import host
-from keras_inits.backend import memory
+from keras_inits.backend import memory, spread
 from keras_inits.models.variables.walk import Slot
 
 
@@ -23,7 +23,7 @@ def assign(values: list[tuple[Any, np.ndarray]]) -> None:
         while values:
             variable, array = values.pop()
             done.append((variable, memory.snapshot(variable)))
-            variable.assign(memory.assignable(array))
+            variable.assign(memory.assignable(spread.placed(variable, array)))
     except BaseException:
         for variable, old in done:
             variable.assign(old)
@@ -32,8 +32,9 @@ def assign(values: list[tuple[Any, np.ndarray]]) -> None:
 
 def give(variable: Any, array: np.ndarray, own: bool) -> None:
     """Assign an array; one that is nobody else's `own` becomes the variable's memory where it can."""
-    own = own and isinstance(array, np.ndarray)
-    variable.assign(memory.to_tensor(array) if own else array)
+    value = spread.placed(variable, array)
+    own = own and isinstance(value, np.ndarray)
+    variable.assign(memory.to_tensor(value) if own else value)
 
 
 def follow_seeds(slots: Iterable[Slot]) -> None:
