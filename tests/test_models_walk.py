@@ -320,6 +320,33 @@ def test_build_that_computes_with_its_variables():
     assert isinstance(found.slots[0].initializer, keras.initializers.Ones)
 
 
+class Forgetful(L.Layer):
+    """Its config lacks arguments, as that of Qwen3's normalization in keras-hub does."""
+
+    def __init__(self, count=None, sizes=(), **kwargs):
+        super().__init__(**kwargs)
+        self.count, self.sizes = count, list(sizes)
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(self.count or shape[-1],), name="scale")
+        self.table = self.add_weight(shape=(*self.sizes, 1), initializer="ones", name="table")
+
+    def call(self, x):
+        return x
+
+    def get_config(self):
+        return {"name": self.name}
+
+
+def test_arguments_that_a_config_lacks_are_taken_from_attributes_or_the_problem_says_so():
+    model = keras.Sequential([keras.Input((4,)), Forgetful(2, (3,))])
+    found = walk(model)
+    assert type(found.slots[0].initializer) is keras.initializers.GlorotUniform
+    ((path, reason),) = found.problems
+    assert path == "forgetful/table"
+    assert "Forgetful, rebuilt from its config, makes it of shape (1,)" in reason
+
+
 @keras.saving.register_keras_serializable("test_models_walk")
 class Replaced(keras.layers.Layer):
     """Keeps its variable where its argument was, as D-FINE's decoder in keras-hub does."""

@@ -7,8 +7,9 @@
 A mutant changes one number, truth value, operator or comparison. Of the test files that TESTS names for its
 module, the tests that run its line are tried, the quickest first; all of them where the line runs while the module
 is imported. What was found is kept in .mutants.jsonl, by the module's text, so that a run that was stopped
-goes on; survivors are tried again, and printed with their line. Each mutant runs in a process of its own, forked from one
-that has imported Keras and the backends already; `WORKERS` at a time. Strings and annotations stay as they are.
+goes on; survivors are tried again, and printed with their line. Each mutant runs in a process of its own, `WORKERS` at a
+time: one inside a function in a fork of a process that has collected the tests, where the function is given the
+mutant's code; another in a fork that imports the changed module. Strings and annotations stay as they are.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from __future__ import annotations
 import argparse
 import ast
 import compileall
+import gc
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -25,6 +28,7 @@ import signal
 import sys
 import tempfile
 import time
+import types
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,7 +39,7 @@ PACKAGE, TESTS_FOLDER = ROOT / "keras_inits", ROOT / "tests"
 KNOWN, PAGE = ROOT / ".mutants.jsonl", ROOT / "docs" / "measured.md"
 MARK = "<!-- made by tools/mutate.py -->"
 WORKERS = int(os.environ.get("WORKERS", "2"))
-LIMIT = 60  # seconds for the tests of one mutant, beside five times what they take without it
+LIMIT = 20  # seconds of the processor for the tests of one mutant, beside three times what they take without it
 
 TESTS = {
     "fans.py": "test_fans_gains.py",
@@ -87,6 +91,7 @@ class Job(NamedTuple):
     file: str
     mutant: Mutant
     tests: Seconds
+    inside: bool  # of a function
 
 
 class Ran(NamedTuple):
@@ -174,26 +179,32 @@ def spans(text: str) -> dict[int, range | None]:
     return found
 
 
+def forget() -> None:
+    """Empty the caches of the library."""
+    for name in [name for name in sys.modules if name.startswith("keras_inits")]:
+        for value in list(vars(sys.modules[name]).values()):
+            getattr(value, "cache_clear", int)()
+
+
 class Recorder:
     """A plugin of pytest that notes what each test takes, and which lines of the package it runs."""
 
     def __init__(self, folder: Path) -> None:
         import coverage
 
-        self.folder, self.seconds = folder, Counter[str]()
+        self.folder, self.seconds, self.begun = folder, Counter[str](), 0.0
         self.coverage = coverage.Coverage(data_file=None, source=[str(folder / "keras_inits")])
         self.coverage.start()
 
     def pytest_runtest_setup(self, item: Any) -> None:
         """From here on it is this test that runs the lines, also those whose results were kept."""
         self.coverage.switch_context(item.nodeid)
-        for name in [name for name in sys.modules if name.startswith("keras_inits")]:
-            for value in list(vars(sys.modules[name]).values()):
-                getattr(value, "cache_clear", int)()
+        self.begun = time.process_time()
+        forget()
 
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        """What it took, its fixtures too."""
-        self.seconds[report.nodeid] += report.duration
+    def pytest_runtest_teardown(self, item: Any) -> None:
+        """What it took of the processor, its fixtures too."""
+        self.seconds[item.nodeid] = time.process_time() - self.begun
 
     def ran(self) -> Ran:
         """What was noted."""
@@ -215,6 +226,81 @@ class Chosen:
         items.sort(key=lambda item: self.tests[item.nodeid])
 
 
+class Forked:
+    """A plugin of pytest that tries mutants inside functions, each in a fork, when the tests are collected."""
+
+    def __init__(self, folder: Path, jobs: list[Job]) -> None:
+        self.folder, self.jobs = folder / "keras_inits", jobs
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        """Instead of the tests."""
+        items = {item.nodeid: item for item in session.items}
+        for file in {job.file for job in self.jobs}:
+            names = ("keras_inits", *Path(file).with_suffix("").parts)
+            importlib.import_module(".".join(names).removesuffix(".__init__"))
+        gc.unfreeze()  # what is frozen is not found
+        functions = [f for f in gc.get_objects() if isinstance(f, types.FunctionType)]
+        gc.freeze()
+
+        def fails(tests: Seconds, swaps: list[tuple[Any, types.CodeType]]) -> int:
+            limit(tests)
+            for function, code in swaps:
+                function.__code__ = code
+            forget()
+            chosen = [items[name] for name in sorted(tests, key=tests.__getitem__)]
+            for item, after in zip(chosen, [*chosen[1:], None], strict=True):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
+                if session.testsfailed:
+                    return 1
+            return 0
+
+        every = {name: seconds for job in self.jobs for name, seconds in job.tests.items()}
+        if not in_child(lambda: fails(every, [])):
+            raise ValueError("the tests fail in a fork without a mutant")
+        for job in self.jobs:
+            path = self.folder / job.file
+            text = path.read_text()
+            old, new = codes(text, path), codes(changed(text, job.mutant), path)
+            swaps = [
+                (function, new[place])
+                for function in functions
+                if function.__code__.co_filename == str(path)
+                and old[place := place_of(function.__code__)] != new[place]
+            ]
+            alive = in_child(lambda job=job, swaps=swaps: fails(job.tests, swaps))  # type: ignore[misc]
+            note(job, alive)
+        return True
+
+
+def place_of(code: types.CodeType) -> tuple[str, int]:
+    """The name and the line of a function."""
+    return code.co_qualname, code.co_firstlineno
+
+
+def codes(text: str, path: Path) -> dict[tuple[str, int], types.CodeType]:
+    """The code of every function of a module."""
+    found, waiting = {}, [compile(text, str(path), "exec")]
+    while waiting:
+        code = waiting.pop()
+        found[place_of(code)] = code
+        waiting += [inner for inner in code.co_consts if isinstance(inner, types.CodeType)]
+    return found
+
+
+def limit(tests: Seconds) -> None:
+    """End this process after some time of the processor, or twenty times as much of the clock."""
+    seconds = LIMIT + 3 * sum(tests.values())
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.alarm(20 * int(seconds))
+
+
+def note(job: Job, alive: bool) -> None:
+    """Write down what became of a mutant."""
+    row = {"key": key(job.file, (PACKAGE / job.file).read_text(), job.mutant), "alive": alive}
+    with KNOWN.open("a") as known:
+        known.write(json.dumps(row) + "\n")
+
+
 def in_child(function: Callable[[], int]) -> bool:
     """Whether a function returns 0 in a process of its own."""
     if (child := os.fork()) == 0:
@@ -226,12 +312,10 @@ def in_child(function: Callable[[], int]) -> bool:
     return os.waitpid(child, 0)[1] == 0
 
 
-def pytest_code(folder: Path, files: set[str], plugin: object, seconds: float) -> int:
-    """What pytest returns for test files with the package in the folder; it is ended after a time."""
+def pytest_code(folder: Path, files: set[str], plugin: object) -> int:
+    """What pytest returns for test files with the package in the folder."""
     import pytest
 
-    signal.setitimer(signal.ITIMER_PROF, seconds)  # of the processor, not of the clock
-    signal.alarm(20 * int(seconds))
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
@@ -256,48 +340,63 @@ def recorded(files: str) -> Ran:
 
         def record() -> int:
             recorder = Recorder(folder)
-            code = pytest_code(folder, set(files.split()), recorder, 3600)
+            code = pytest_code(folder, set(files.split()), recorder)
             told.write_text(json.dumps(recorder.ran()))
             return code
 
         if not in_child(record):
             raise SystemExit(f"the tests fail without a mutant: {files}")
-        ran = Ran(*json.loads(told.read_text()))
-        if not passes(folder, ran.seconds):
-            raise SystemExit(f"the tests fail in another order: {files}")
-        return ran
+        return Ran(*json.loads(told.read_text()))
 
 
-def choose(ran: Ran, file: str, lines: range | None) -> Seconds:
-    """The tests that run one of the lines; all if that is done before the first test."""
+def choose(ran: Ran, file: str, lines: range | None) -> tuple[Seconds, bool]:
+    """The tests that run one of the lines, and whether none of these runs before the first test.
+
+    Where one does, all tests.
+    """
     by_line = ran.lines.get(file, {})
     names = {""} if lines is None else {n for line in lines for n in by_line.get(str(line), [])}
-    return ran.seconds if "" in names else {name: ran.seconds[name] for name in names}
+    if "" in names:
+        return ran.seconds, False
+    return {name: ran.seconds[name] for name in names}, True
+
+
+def files_with(tests: Seconds) -> set[str]:
+    """The test files that hold the tests."""
+    return {Path(name.partition("::")[0]).name for name in tests}
 
 
 def passes(folder: Path, tests: Seconds) -> bool:
     """Whether the tests pass with the package in the folder."""
-    files = {Path(name.partition("::")[0]).name for name in tests}
-    seconds = LIMIT + 5 * sum(tests.values())
-    return not tests or in_child(lambda: pytest_code(folder, files, Chosen(tests), seconds))
+
+    def run() -> int:
+        limit(tests)
+        return pytest_code(folder, files_with(tests), Chosen(tests))
+
+    return not tests or in_child(run)
 
 
 def work(jobs: list[Job]) -> int:
-    """Try the mutants one after another, and write down what became of each."""
+    """Try the mutants one after another."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         shutil.copytree(PACKAGE, folder / "keras_inits")
         compileall.compile_dir(folder, quiet=2)
+        inside = [job for job in jobs if job.inside]
+        if inside:
+            files = set().union(*(files_with(job.tests) for job in inside))
+            if not in_child(lambda: pytest_code(folder, files, Forked(folder, inside))):
+                raise SystemExit("the tests fail in another order")
         for job in jobs:
+            if job.inside:
+                continue
             path = folder / "keras_inits" / job.file
-            text = (PACKAGE / job.file).read_text()
+            text = path.read_text()
             for old in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
                 old.unlink()
             path.write_text(changed(text, job.mutant))
-            row = {"key": key(job.file, text, job.mutant), "alive": passes(folder, job.tests)}
+            note(job, passes(folder, job.tests))
             path.write_text(text)
-            with KNOWN.open("a") as known:
-                known.write(json.dumps(row) + "\n")
     return 0
 
 
@@ -329,16 +428,16 @@ def attempt(names: list[str], every: int) -> None:
     started, before = time.time(), known()
     jobs: list[Job] = []
     for name in names:
-        tests = TESTS.get(name) or next(t for k, t in TESTS.items() if name.startswith(f"{k}/"))
+        files = TESTS.get(name) or next(t for k, t in TESTS.items() if name.startswith(f"{k}/"))
         ran = None
         for file in files_of(name):
             text = (PACKAGE / file).read_text()
             lines = spans(text)
             for mutant in mutants(text)[::every]:
                 if before.get(key(file, text, mutant), True):
-                    ran = ran or recorded(tests)
+                    ran = ran or recorded(files)
                     line = text.encode()[: mutant[0]].count(b"\n") + 1
-                    jobs.append(Job(file, mutant, choose(ran, file, lines[line])))
+                    jobs.append(Job(file, mutant, *choose(ran, file, lines[line])))
     print(f"{len(jobs)} mutants to try, after {time.time() - started:.0f} s", flush=True)
     children = []
     for number in range(WORKERS):

@@ -55,7 +55,9 @@ def recover(layer: keras.Layer, variables: list[Any]) -> list[tuple[Any, str]]:
             else:
                 own = from_attribute(layer, variable)
                 found[i] = _known(remembered(variable) if own is None else own)
-    return [(None, reason) if entry is None else entry for entry in found]
+            if found[i] is None:
+                found[i] = (None, _other_shape(layer, made, variable) or reason)
+    return found  # type: ignore[return-value]
 
 
 def quantization(layer: keras.Layer) -> str | None:
@@ -108,6 +110,13 @@ def _take(made: list[Made], variable: Any) -> Made | None:
         made.remove(record)
         return record
     return None
+
+
+def _other_shape(layer: keras.Layer, made: list[Made], variable: Any) -> str:
+    """That the layer makes the variable otherwise when its config is all that it is told."""
+    shapes = [m.shape for m in made if m.name == variable.name]
+    told = f"{type(layer).__name__}, rebuilt from its config, makes it of shape"
+    return f"{told} {shapes[0]}: the config lacks an argument" if shapes else ""
 
 
 def _known(initializer: Any) -> tuple[Any, str] | None:

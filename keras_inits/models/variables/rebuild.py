@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
@@ -140,16 +141,22 @@ def _noted(layer: keras.Layer, call: dict[str, Any], variable: Any) -> Made:
 
 def _copy(layer: keras.Layer) -> keras.Layer:
     cls = type(layer)
+    parameters = inspect.signature(cls).parameters.values()
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    # Arguments may be kept under their own names.
+    kept = {p.name: getattr(layer, p.name) for p in named if hasattr(layer, p.name)}
     try:
-        return cls.from_config(layer.get_config())
+        config = layer.get_config()
+        forgotten = {name: kept[name] for name in kept if name not in config}
+        if plain := {k: v for k, v in forgotten.items() if isinstance(v, (int, float, str))}:
+            with suppress(Exception):
+                return cls.from_config({**config, **plain})
+        return cls.from_config(config)
     except Exception:
-        # A subclass without a config of its own, or whose constructor does not take Keras's fields:
-        # its arguments may be kept under their own names.
-        parameters = inspect.signature(cls).parameters.values()
-        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        if any(p.default is p.empty and not hasattr(layer, p.name) for p in named):
+        # A subclass without a config of its own, or whose constructor does not take Keras's fields.
+        if any(p.default is p.empty and p.name not in kept for p in named):
             raise
-        return cls(**{p.name: getattr(layer, p.name) for p in named if hasattr(layer, p.name)})
+        return cls(**kept)
 
 
 def arguments(layer: keras.Layer, args: Any, kwargs: Any) -> dict[str, Any]:
