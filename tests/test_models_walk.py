@@ -347,6 +347,26 @@ def test_arguments_that_a_config_lacks_are_taken_from_attributes_or_the_problem_
     assert "Forgetful, rebuilt from its config, makes it of shape (1,)" in reason
 
 
+class Narrow(L.Layer):
+    """Its constructor takes none of Keras's fields, and keeps no argument, as Flux's in keras-hub."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.scale = self.add_weight(shape=(size,), initializer="ones", name="scale")
+
+    def call(self, x):
+        return x * self.scale
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.scale.shape[0]}
+
+
+def test_a_constructor_that_takes_no_name():
+    found = walk(keras.Sequential([keras.Input((4,)), Narrow(4)]))
+    assert not found.problems
+    assert type(found.slots[0].initializer) is keras.initializers.Ones
+
+
 @keras.saving.register_keras_serializable("test_models_walk")
 class Replaced(keras.layers.Layer):
     """Keeps its variable where its argument was, as D-FINE's decoder in keras-hub does."""

@@ -5,11 +5,12 @@
     python tools/mutate.py --write                  # the counts of all that is known, into docs/measured.md
 
 A mutant changes one number, truth value, operator or comparison. Of the test files that TESTS names for its
-module, the tests that run its line are tried, the quickest first; all of them where the line runs while the module
-is imported. What was found is kept in .mutants.jsonl, by the module's text, so that a run that was stopped
+module, the tests that run its line are tried, the quickest first, as many as take ten seconds; of all tests, where the
+line runs while the module is imported. What was found is kept in .mutants.jsonl, by the module's text, so that a run that was stopped
 goes on; survivors are tried again, and printed with their line. Each mutant runs in a process of its own, `WORKERS` at a
-time: one inside a function in a fork of a process that has collected the tests, where the function is given the
-mutant's code; another in a fork that imports the changed module. Strings and annotations stay as they are.
+time: in a fork of one that has collected the tests, where the function is given the mutant's code; what runs
+while a module is imported, or survives so and ran then too, in a fork that imports the changed module. Strings and
+annotations stay as they are.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ PACKAGE, TESTS_FOLDER = ROOT / "keras_inits", ROOT / "tests"
 KNOWN, PAGE = ROOT / ".mutants.jsonl", ROOT / "docs" / "measured.md"
 MARK = "<!-- made by tools/mutate.py -->"
 WORKERS = int(os.environ.get("WORKERS", "2"))
-LIMIT = 20  # seconds of the processor for the tests of one mutant, beside three times what they take without it
+BUDGET = (
+    10  # seconds of the processor for the tests of one mutant; after thrice as many it is ended
+)
 
 TESTS = {
     "fans.py": "test_fans_gains.py",
@@ -90,8 +93,8 @@ class Job(NamedTuple):
 
     file: str
     mutant: Mutant
-    tests: Seconds
-    inside: bool  # of a function
+    tests: Seconds  # that run its line
+    all_tests: Seconds  # of the module, where the line runs before the first test
 
 
 class Ran(NamedTuple):
@@ -289,14 +292,14 @@ def codes(text: str, path: Path) -> dict[tuple[str, int], types.CodeType]:
 
 def limit(tests: Seconds) -> None:
     """End this process after some time of the processor, or twenty times as much of the clock."""
-    seconds = LIMIT + 3 * sum(tests.values())
+    seconds = BUDGET + 2 * sum(tests.values())
     signal.setitimer(signal.ITIMER_PROF, seconds)
     signal.alarm(20 * int(seconds))
 
 
 def note(job: Job, alive: bool) -> None:
     """Write down what became of a mutant."""
-    row = {"key": key(job.file, (PACKAGE / job.file).read_text(), job.mutant), "alive": alive}
+    row = {"key": key_of(job), "alive": alive}
     with KNOWN.open("a") as known:
         known.write(json.dumps(row) + "\n")
 
@@ -349,16 +352,22 @@ def recorded(files: str) -> Ran:
         return Ran(*json.loads(told.read_text()))
 
 
-def choose(ran: Ran, file: str, lines: range | None) -> tuple[Seconds, bool]:
-    """The tests that run one of the lines, and whether none of these runs before the first test.
-
-    Where one does, all tests.
-    """
+def choose(ran: Ran, file: str, lines: range | None) -> tuple[Seconds, Seconds]:
+    """Of the tests that run one of the lines, and of all tests if one runs before the first test."""
     by_line = ran.lines.get(file, {})
     names = {""} if lines is None else {n for line in lines for n in by_line.get(str(line), [])}
-    if "" in names:
-        return ran.seconds, False
-    return {name: ran.seconds[name] for name in names}, True
+    before = quickest(ran.seconds) if "" in names else {}
+    return quickest({name: ran.seconds[name] for name in names - {""}}), before
+
+
+def quickest(tests: Seconds) -> Seconds:
+    """As many as the budget allows, one at least."""
+    chosen: Seconds = {}
+    for name in sorted(tests, key=tests.__getitem__):
+        if chosen and sum(chosen.values()) + tests[name] > BUDGET:
+            break
+        chosen[name] = tests[name]
+    return chosen
 
 
 def files_with(tests: Seconds) -> set[str]:
@@ -382,20 +391,21 @@ def work(jobs: list[Job]) -> int:
         folder = Path(place)
         shutil.copytree(PACKAGE, folder / "keras_inits")
         compileall.compile_dir(folder, quiet=2)
-        inside = [job for job in jobs if job.inside]
+        inside = [job for job in jobs if job.tests]
         if inside:
             files = set().union(*(files_with(job.tests) for job in inside))
             if not in_child(lambda: pytest_code(folder, files, Forked(folder, inside))):
                 raise SystemExit("the tests fail in another order")
+        dead = {name for name, alive in known().items() if not alive}
         for job in jobs:
-            if job.inside:
+            if key_of(job) in dead or (job.tests and not job.all_tests):
                 continue
             path = folder / "keras_inits" / job.file
             text = path.read_text()
             for old in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
                 old.unlink()
             path.write_text(changed(text, job.mutant))
-            note(job, passes(folder, job.tests))
+            note(job, passes(folder, job.all_tests))
             path.write_text(text)
     return 0
 
@@ -403,6 +413,11 @@ def work(jobs: list[Job]) -> int:
 def key(file: str, text: str, mutant: Mutant) -> str:
     """Names a mutant of this text of the module."""
     return f"{file} {hashlib.sha256(text.encode()).hexdigest()[:12]} {mutant}"
+
+
+def key_of(job: Job) -> str:
+    """Names the mutant of a job."""
+    return key(job.file, (PACKAGE / job.file).read_text(), job.mutant)
 
 
 def known() -> dict[str, bool]:

@@ -145,6 +145,7 @@ def _copy(layer: keras.Layer) -> keras.Layer:
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     # Arguments may be kept under their own names.
     kept = {p.name: getattr(layer, p.name) for p in named if hasattr(layer, p.name)}
+    config: dict[str, Any] = {}
     try:
         config = layer.get_config()
         forgotten = {name: kept[name] for name in kept if name not in config}
@@ -154,6 +155,7 @@ def _copy(layer: keras.Layer) -> keras.Layer:
         return cls.from_config(config)
     except Exception:
         # A subclass without a config of its own, or whose constructor does not take Keras's fields.
+        kept |= {p.name: config[p.name] for p in named if p.name in config}
         if any(p.default is p.empty and p.name not in kept for p in named):
             raise
         return cls(**kept)
