@@ -301,22 +301,6 @@ def test_lsuv_draws_orthonormal_parts():
         np.testing.assert_allclose(square, square[0, 0] * np.eye(16), atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("parts", "options", "message"),
-    [
-        ((5, 5), {}, "of whose sum the 12 outputs are a multiple"),
-        ((6, 0), {}, "of whose sum"),
-        ((6.0, 6.0), {}, "of whose sum"),
-        ((True,) * 12, {}, "of whose sum"),
-        (5, {}, "a tuple of ints > 0"),
-        ((2, 2), {"gates": (2,), "split": (4, 4, 3)}, "parts must be empty beside gates"),
-    ],
-)
-def test_bad_parts(parts, options, message):
-    with pytest.raises(ValueError, match=f"Geometry: parts must be .*{message}|{message}"):
-        Geometry((4, 12), (0,), (1,), parts=parts, **options)
-
-
 @pytest.mark.slow
 @pytest.mark.once
 @pytest.mark.parametrize(

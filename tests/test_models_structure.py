@@ -371,19 +371,6 @@ def test_a_registered_geometry_is_scaled_by_data(mixer):
     np.testing.assert_allclose(to_numpy(mixer(x)).std(axis=0), 1, rtol=1e-4)
 
 
-def test_bad_geometries():
-    with pytest.raises(ValueError, match="each axis of"):
-        Geometry((3, 4), (0,), ())
-    with pytest.raises(ValueError, match="split must be of as many entries"):
-        Geometry((3, 4), (0,), (1,), split=(3, 5))
-    with pytest.raises(ValueError, match="units must be the axes"):
-        Geometry((3, 4), (0,), (1,), units=(0,))
-    with pytest.raises(TypeError, match="layer_class must be a subclass of Layer"):
-        register_geometry("Dense", "kernel", lambda layer, shape: None)
-    with pytest.raises(TypeError, match="function must be a function"):
-        register_geometry(Mixer, "kernel", None)
-
-
 GLOROT = VarianceScaling(1.0, "fan_avg", "uniform")
 
 

@@ -32,6 +32,7 @@ import time
 import types
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,7 +54,7 @@ TESTS = {
     "streams/seeds.py": "test_stream_contract.py test_stream_default.py",
     "schemes": "test_laws.py test_structured.py test_schemes_structured.py test_schemes_meaning.py",
     "legacy/keras1/fans.py": "test_legacy_keras1.py",
-    "models/weights/geometry.py": "test_models_structure.py",
+    "models/weights/geometry.py": "test_geometry.py test_models_structure.py",
     "models/choice/presets.py": "test_models_presets.py",
 }
 SWAPS: dict[type, tuple[str, str]] = {
@@ -241,9 +242,6 @@ class Forked:
         for file in {job.file for job in self.jobs}:
             names = ("keras_inits", *Path(file).with_suffix("").parts)
             importlib.import_module(".".join(names).removesuffix(".__init__"))
-        gc.unfreeze()  # what is frozen is not found
-        functions = [f for f in gc.get_objects() if isinstance(f, types.FunctionType)]
-        gc.freeze()
 
         def fails(tests: Seconds, swaps: list[tuple[Any, types.CodeType]]) -> int:
             limit(tests)
@@ -258,8 +256,21 @@ class Forked:
             return 0
 
         every = {name: seconds for job in self.jobs for name, seconds in job.tests.items()}
-        if not in_child(lambda: fails(every, [])):
+        told = self.folder / "modules.json"
+
+        def unchanged() -> int:
+            code = fails(every, [])
+            told.write_text(json.dumps(sorted(sys.modules)))
+            return code
+
+        if not in_child(unchanged):
             raise ValueError("the tests fail in a fork without a mutant")
+        for name in json.loads(told.read_text()):  # what the tests import, once for all forks
+            with suppress(Exception):
+                importlib.import_module(name)
+        gc.unfreeze()  # what is frozen is not found
+        functions = [f for f in gc.get_objects() if isinstance(f, types.FunctionType)]
+        gc.freeze()
         for job in self.jobs:
             path = self.folder / job.file
             text = path.read_text()
