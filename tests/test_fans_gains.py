@@ -1,5 +1,6 @@
 """Fans and gains against the definitions."""
 
+import functools
 import math
 
 import keras
@@ -175,8 +176,12 @@ def test_gain_takes_callables() -> None:
     [
         ("nope", ValueError, "gain: activation must be None, the name of a Keras activation"),
         (3, TypeError, "gain: activation must be None"),
-        ("softmax", ValueError, "mixes entries"),
+        ("softmax", ValueError, "got 'softmax', which mixes entries"),
+        (keras.layers.Softmax(), ValueError, "got <Softmax name=.*>, which mixes entries"),
+        (pow, TypeError, "a function of one tensor, got 'pow': "),
+        (functools.partial(pow), TypeError, "a function of one tensor, got functools.partial"),
         (lambda x: 0 * x, ValueError, "second moment > 0"),
+        (keras.ops.sqrt, ValueError, "finite second moment > 0, got nan"),
     ],
 )
 def test_gain_errors(activation: object, error: type, message: str) -> None:
