@@ -89,6 +89,7 @@ def register(
         known = keras.saving.get_custom_objects()
         for string in strings:
             known[string] = cls
+            host.name_in_layers(string, cls)
         key = cls.__name__ if package == PACKAGE else registered
         CATALOGUE[key] = Entry(cls, family or package, law, source, tuple(strings))
         return cls

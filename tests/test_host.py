@@ -37,6 +37,20 @@ def test_einsum_axes_reach_our_schemes_and_nothing_else() -> None:
         assert layer.kernel_initializer is initializer
 
 
+def test_layers_take_our_strings() -> None:
+    """Keras 3.16 looks for strings in a table of its own alone: ours stand there, and in no Keras before."""
+
+    @ki.register(law="0", source="here", package="docs-strings")
+    class Nought(ki.Zero):
+        pass
+
+    for string in ("xavier_normal", "keras_inits>he_normal", "docs-strings>nought"):
+        kernel = L.Dense(2, kernel_initializer=string).kernel_initializer
+        assert isinstance(kernel, keras.saving.get_custom_objects()[string])
+    table = vars(inspect.getmodule(keras.initializers.get))["ALL_OBJECTS_DICT"]
+    assert ("docs-strings>nought" in table) == (not host._finds_registered_strings())
+
+
 @pytest.mark.slow
 @pytest.mark.once
 def test_the_patch_of_einsum_dense_is_for_keras_before_3_15() -> None:

@@ -84,6 +84,26 @@ def give_whole_biases() -> None:
             cell.build = _with_whole_bias(cell.build)
 
 
+def name_in_layers(string: str, cls: type) -> None:
+    """Have layers take the string of a registered class for the class.
+
+    Up to 3.15 Keras looks for it among the registered objects. Later (3.16.0.dev2026102704) it looks in a table of its own
+    alone, as it always did for activations, and nothing public writes into that.
+    """
+    if not _finds_registered_strings():
+        vars(inspect.getmodule(keras.initializers.get))["ALL_OBJECTS_DICT"][string] = cls
+
+
+@functools.cache
+def _finds_registered_strings() -> bool:
+    with keras.saving.custom_object_scope({"keras_inits>known": keras.initializers.Zeros}):
+        try:
+            keras.initializers.get("keras_inits>known")
+        except ValueError:
+            return False
+    return True
+
+
 def objects_in_scope() -> dict[str, Any]:
     """The custom objects of the scopes around.
 

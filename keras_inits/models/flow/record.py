@@ -93,7 +93,8 @@ class _Recorder:
         self.advance()
         if threading.get_ident() != self.thread:
             return output
-        leaves = keras.tree.flatten(output)
+        single = ops.is_tensor(output)  # as nearly all, and trees take time
+        leaves = [output] if single else keras.tree.flatten(output)
         first = first_floating(leaves)
         if any(map(backend.is_symbolic, leaves)):
             self._miss(place, "runs only in compiled code")
@@ -102,7 +103,7 @@ class _Recorder:
         else:
             self.seen.append(place)
             leaves[first] = mark(leaves[first])
-            return keras.tree.pack_sequence_as(output, leaves)
+            return leaves[0] if single else keras.tree.pack_sequence_as(output, leaves)
         return output
 
     def _miss(self, place: Place, reason: str) -> None:

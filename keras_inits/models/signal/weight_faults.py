@@ -143,7 +143,8 @@ def _symmetric(kernels: Sequence[Slot], values: dict[int, np.ndarray]) -> Iterat
 
 
 def _units_alike(slot: Slot, array: np.ndarray) -> bool:
-    units = _units(slot, array) if array.any() else None
+    first = [array.take(1, axis).flat[0] for axis, size in enumerate(array.shape) if size > 1]
+    units = _units(slot, array) if array.flat[0] in first and array.any() else None
     if units is None or units.shape[1] < 2 or (units[0] != units[0, 0]).any():
         return False
     return bool((units == units[:, :1]).all())
@@ -193,6 +194,9 @@ def misfits(drawn: Iterable[tuple[Slot, float]]) -> Iterator[tuple[Slot, float, 
         scheme = as_scheme(slot.initializer)
         geometry = geometry_of(slot.layer, slot.role, slot.shape)
         if not isinstance(scheme, VarianceScaling) or geometry is None or not std:
+            continue
+        fans = (geometry.fan_in, geometry.fan_out)
+        if not geometry.parts and scheme.fans(slot.shape) == fans:
             continue
         right = fitted(scheme, geometry, slot.role)
         right = right.initializer if isinstance(right, Gated) else right
