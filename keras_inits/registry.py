@@ -36,6 +36,7 @@ class Entry:
 
 
 CATALOGUE: dict[str, Entry] = {}
+host.find_registered_strings()  # before the first scheme asks for another by its string
 
 
 def snake_case(name: str) -> str:
@@ -89,7 +90,6 @@ def register(
         known = keras.saving.get_custom_objects()
         for string in strings:
             known[string] = cls
-            host.name_in_layers(string, cls)
         key = cls.__name__ if package == PACKAGE else registered
         CATALOGUE[key] = Entry(cls, family or package, law, source, tuple(strings))
         return cls

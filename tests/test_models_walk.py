@@ -68,12 +68,13 @@ OWNERS = {
     "SpatialDropout3D": (lambda: L.SpatialDropout3D(0.1), [VOLUME]),
     "SpectralNormalization": (lambda: L.SpectralNormalization(L.Conv2D(3, 3)), [IMAGE]),
     "StackedRNNCells": (lambda: L.RNN(L.StackedRNNCells([L.GRUCell(3)])), [SEQUENCE]),
+    "TernaryDense": (lambda: L.TernaryDense(4), [SEQUENCE]),
     "TimeDistributed": (lambda: L.TimeDistributed(L.Dense(3)), [SEQUENCE]),
 }
 # Those whose variables, if any, are the seeds of random preprocessing, or belong to what they wrap.
 SEEDS_OR_WRAPPED = {
     "AugMix", "CutMix", "FlaxLayer", "HashedCrossing", "JaxLayer", "Lambda", "Layer", "MixUp",
-    "Pipeline", "RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter",
+    "Mosaic", "Pipeline", "RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter",
     "RandomContrast", "RandomCrop", "RandomElasticTransform", "RandomErasing", "RandomFlip",
     "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective",
     "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear",

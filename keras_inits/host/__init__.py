@@ -11,7 +11,7 @@ import inspect
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import keras
@@ -84,24 +84,27 @@ def give_whole_biases() -> None:
             cell.build = _with_whole_bias(cell.build)
 
 
-def name_in_layers(string: str, cls: type) -> None:
-    """Have layers take the string of a registered class for the class.
+def find_registered_strings() -> None:
+    """Have `keras.initializers.get`, and so layers, look for a string among the registered initializers first.
 
-    Up to 3.15 Keras looks for it among the registered objects. Later (3.16.0.dev2026102704) it looks in a table of its own
-    alone, as it always did for activations, and nothing public writes into that.
+    Keras does up to 3.15. Later (3.16.0.dev2026102704) it looks in a table of its own alone, as it always
+    did for activations, so that no string names a registered class.
     """
-    if not _finds_registered_strings():
-        vars(inspect.getmodule(keras.initializers.get))["ALL_OBJECTS_DICT"][string] = cls
+    known = keras.saving.custom_object_scope({"keras_inits>known": keras.initializers.Zeros})
+    with suppress(ValueError), known:
+        keras.initializers.get("keras_inits>known")
+        return
+    names = vars(inspect.getmodule(keras.initializers.get))
+    names["ALL_OBJECTS_DICT"] = _Registered(names["ALL_OBJECTS_DICT"])
 
 
-@functools.cache
-def _finds_registered_strings() -> bool:
-    with keras.saving.custom_object_scope({"keras_inits>known": keras.initializers.Zeros}):
-        try:
-            keras.initializers.get("keras_inits>known")
-        except ValueError:
-            return False
-    return True
+class _Registered(dict[str, Any]):
+    """Keras's initializers by name, among which registered ones are found, too."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        found = keras.saving.get_registered_object(name)
+        is_one = isinstance(found, type) and issubclass(found, keras.initializers.Initializer)
+        return found.from_config({}) if is_one else super().get(name, default)
 
 
 def objects_in_scope() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,10 +32,11 @@ def weights_made_by(add_weight: Callable[..., Any]) -> Iterator[Callable[..., An
 
 
 class _Here(threading.local):
-    """This thread's makers of weights, of which the last one counts."""
+    """This thread's makers of weights, of which the last one counts, and whether `keras.ops` answers."""
 
     def __init__(self) -> None:
         self.makers: list[Callable[..., Any]] = []
+        self.answering = False
 
 
 _HERE = _Here()
@@ -99,7 +101,8 @@ def symbolic_calls(call: Callable[..., Any], operation: Callable[..., None]) -> 
     outputs)` is told of every other operation. Keras (3.10 to 3.15) infers a layer's shapes with the
     backend's own tensors, so its symbolic graph ends at each layer: nothing public looks inside a
     `call`. Two faults of Keras are mended meanwhile: a variable on the left of an operator does not
-    take a symbolic tensor on its right, nor does an array of JAX.
+    take a symbolic tensor on its right, nor does an array of JAX. Keras's own layers call `keras.ops`
+    up to 3.15, and later (3.16.0.dev2026102704) the backend's functions, for which `keras.ops` answers here.
     """
     layer_class, operation_class = keras.layers.Layer, keras.Operation
     variable_class, tensor_class = keras.Variable, keras.KerasTensor
@@ -130,16 +133,22 @@ def symbolic_calls(call: Callable[..., Any], operation: Callable[..., None]) -> 
         (operation_class, "symbolic_call", symbolic_call),
         *((variable_class, name, functools.partial(operator, name)) for name in _OPERATORS),
     ]
+    backend: Any = vars(inspect.getmodule(keras.layers.MultiHeadAttention)).get("backend")
     with _PATCHING:
         owned = [(cls, name, vars(cls).get(name)) for cls, name, _ in new]
         converter = tensor_class.__jax_array__
         del tensor_class.__jax_array__
+        functions = getattr(backend, "ops", None)
         try:
+            if functions is not None:
+                backend.ops = _Functions(functions, is_symbolic)
             for cls, name, function in new:
                 original = getattr(cls, name)
                 setattr(cls, name, functools.partialmethod(_answered, function, original))
             yield
         finally:
+            if functions is not None:
+                backend.ops = functions
             tensor_class.__jax_array__ = converter
             for cls, name, own in owned:
                 delattr(cls, name) if own is None else setattr(cls, name, own)
@@ -147,3 +156,28 @@ def symbolic_calls(call: Callable[..., Any], operation: Callable[..., None]) -> 
 
 def _answered(self: Any, function: Any, original: Any, *args: Any, **kwargs: Any) -> Any:
     return function(original, self, *args, **kwargs)
+
+
+class _Functions:
+    """The backend's module of functions: of symbolic tensors those of `keras.ops` with the same names."""
+
+    def __init__(self, module: Any, is_symbolic: Callable[..., bool]) -> None:
+        self._module, self._is_symbolic = module, is_symbolic
+
+    def __getattr__(self, name: str) -> Any:
+        own, other = getattr(self._module, name), getattr(keras.ops, name, None)
+        if inspect.ismodule(own):
+            return _Functions(own, self._is_symbolic)
+        if other is None:
+            return own
+
+        def function(*args: Any, **kwargs: Any) -> Any:
+            if _HERE.answering or not self._is_symbolic(args, kwargs):
+                return own(*args, **kwargs)
+            _HERE.answering = True  # `keras.ops` may ask for the backend's own
+            try:
+                return other(*args, **kwargs)
+            finally:
+                _HERE.answering = False
+
+        return function
