@@ -41,34 +41,43 @@ CALLS: dict[str, tuple[Callable[[], keras.Model], Callable[[Any], Any]]] = {
     "initialize": (_model, lambda m: ki.initialize(m, "keras", seed=1, reset_optimizer=True)),
     "lsuv": (_model, lambda m: ki.lsuv(m, X, seed=1, progress=False)),
     "data_dependent": (_model, lambda m: ki.data_dependent(m, X, progress=False)),
-    "lora_init": (_adapted, lambda m: ki.lora_init(m, "pissa", seed=1)),
+    "lora_init pissa": (_adapted, lambda m: ki.lora_init(m, "pissa", seed=1)),
+    "lora_init": (_adapted, lambda m: ki.lora_init(m, "gaussian", seed=1)),
     "mup": (_model, lambda m: ki.mup(m, _model(3), seed=1)),
 }
 
+ASSIGNMENT, DRAW = (keras.Variable, "assign"), (ki.DefaultStream, "_draw")
+PLACES = [(name, ASSIGNMENT) for name in CALLS]
+PLACES += [(name, DRAW) for name in ("initialize", "lsuv", "lora_init", "mup")]
 
-@pytest.mark.parametrize("name", CALLS)
-def test_an_interrupt_at_any_assignment_changes_nothing(
-    name: str, monkeypatch: pytest.MonkeyPatch
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize(("name", "place"), PLACES)
+def test_an_interrupt_or_no_memory_at_any_time_changes_nothing(
+    name: str,
+    place: tuple[type, str],
+    error: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     make, call = CALLS[name]
-    model, assign = make(), keras.Variable.assign
+    model, function = make(), getattr(*place)
     before = ki.digest(model)
     fatal, count = 0, 0
 
-    def interrupted(self: Any, value: Any) -> Any:
+    def failing(*arguments: Any) -> Any:
         nonlocal count
         count += 1
         if count == fatal:
-            raise KeyboardInterrupt
-        return assign(self, value)
+            raise error
+        return function(*arguments)
 
-    monkeypatch.setattr(keras.Variable, "assign", interrupted)
+    monkeypatch.setattr(*place, failing)
     while True:
         fatal, count = fatal + 1, 0
         try:
             call(model)
-        except KeyboardInterrupt:
-            assert ki.digest(model) == before, f"assignment {fatal}"
+        except error:
+            assert ki.digest(model) == before, f"time {fatal}"
         else:
             break
     assert fatal > 3

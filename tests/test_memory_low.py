@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -72,6 +75,53 @@ def test_memory_that_runs_out_in_the_middle_is_said():
             assert not any(changed[-2:])
             (note,) = error.value.__notes__
             assert f"has drawn {len(before) - 2} of {len(before)} variables before" in note
+
+
+def failing_at(time, function):
+    """The function, which has no memory left when it is called for that time."""
+    count = itertools.count(1)
+
+    def failing(*arguments):
+        if next(count) == time:
+            raise MemoryError("no memory left")
+        return function(*arguments)
+
+    return failing
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["initialize", "lsuv"])
+@pytest.mark.parametrize("place", [(keras.Variable, "assign"), (ki.DefaultStream, "_draw")])
+def test_no_memory_at_any_time_leaves_what_the_note_says(name, place, monkeypatch):
+    """The first variables have their new values, as many as it says, and the others their old ones."""
+    x = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
+    model = keras.Sequential([keras.Input((4,)), *(L.Dense(4) for _ in range(3))])
+    for layer in model.layers:
+        layer.bias.assign(np.ones(4))
+
+    def call():
+        if name == "lsuv":
+            return ki.lsuv(model, x, seed=0, progress=False, memory="low")
+        return ki.initialize(model, {"bias": "zeros"}, seed=0, memory="low")
+
+    old = get(model)
+    call()
+    new, said = get(model), set()
+    for time in itertools.count(1):
+        model.set_weights(old)
+        with monkeypatch.context() as patch:
+            patch.setattr(*place, failing_at(time, getattr(*place)))
+            try:
+                call()
+            except MemoryError as error:
+                (note,) = getattr(error, "__notes__", ["has drawn 0"])  # laws are tried before
+            else:
+                break
+        said.add(int(re.search(r"(?:has drawn|weights to) (\d+)", note)[1]))
+        done = max(said) * (2 if name == "lsuv" else 1)
+        for found, expected in zip(get(model), new[:done] + old[done:], strict=True):
+            np.testing.assert_array_equal(found, expected)
+    assert said >= ({0, 1, 2} if name == "lsuv" else {0, 2, 4})
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -45,6 +46,15 @@ def answer_of(function, *arguments, **named):
         return getattr(found, "digest", found)
     except (ValueError, RuntimeError) as error:
         return str(error)
+
+def loaded(path, distribution=None):
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(distribution)
+    with ki.deferred():
+        model = keras.models.load_model(path)
+    found = ki.initialize(model, seed=5, only="seed_generator").digest  # no file has dropout's seeds
+    keras.distribution.set_distribution(before)
+    return found
 
 def spread_model(kind):
     devices = keras.distribution.list_devices()
@@ -96,13 +106,36 @@ refused = answer_of(ki.initialize, model, RULES, seed=3 + number)
 drawn[0] = 0
 report = ki.initialize(model, RULES, seed=3)
 x = np.random.default_rng(0).normal(size=(64, 512)).astype("float32")
-answer = [report.digest, ki.digest(model), drawn[0], refused, answer_of(ki.lsuv, model, x, seed=0)]
+reading = [answer_of(f, model, x) for f in (ki.lsuv, ki.data_dependent, ki.inspect, ki.recommend)]
+reading += [answer_of(ki.audit, model), answer_of(ki.attention_init, model), answer_of(ki.lora_init, model, "pissa")]
+answer = [report.digest, ki.digest(model), drawn[0], refused, reading]
+distribution = keras.distribution.distribution()
 keras.distribution.set_distribution(None)
 alone = build()
 ki.initialize(alone, RULES, seed=3)  # dropout's seeds, too, which are no weights
 ki.lsuv(alone, x, seed=0, progress=False)
 model.set_weights(alone.get_weights())
-print(json.dumps([*answer, ki.digest(alone) == ki.digest(model)]))
+answer.append(ki.digest(alone) == ki.digest(model))
+answer.append(ki.initialize(model, "keras1", seed=4).digest == ki.initialize(alone, "keras1", seed=4).digest)
+# Keras cannot save what no process can read: all gather it, one writes.
+from jax.experimental import multihost_utils
+path = os.path.join(os.environ["FOLDER"], "model.keras")
+refused = str(answer_of(model.save, path)) if number == 0 else ""
+model.compile(keras.optimizers.SGD(momentum=0.5), "mse")
+model.optimizer.build(model.trainable_variables)
+for variable in model.optimizer.variables:
+    variable.assign(keras.ops.ones(variable.shape))
+ki.initialize(model, "torch", seed=5, reset_optimizer=True)
+slots = [np.asarray(s.data) for v in model.optimizer.variables[2:] for s in v.value.addressable_shards]
+answer.append(len(slots) > 4 and not any(map(np.any, slots)))
+values = multihost_utils.process_allgather([v.value for v in model.variables], tiled=True)
+for variable, value in zip(alone.variables, values):
+    variable.assign(value)
+if number == 0:
+    alone.save(path)
+multihost_utils.sync_global_devices("saved")
+digests = [ki.digest(model), loaded(path, distribution), loaded(path)]
+print(json.dumps([*answer, ("Fetching" in refused) == (number == 0 and kind == "model"), len(set(digests)) == 1]))
 """
 )
 ABSENT = (
@@ -162,7 +195,12 @@ x = np.random.default_rng(0).normal(size=(64, 512)).astype("float32")
 for start in (lambda m: ki.initialize(m, RULES, seed=3), lambda m: ki.lsuv(m, x, seed=0, progress=False)):
     start(alone), start(model)
     answer += [ki.digest(alone), ki.digest(model)]
-print(json.dumps(answer))
+answer += [ki.initialize(each, "torch", seed=5).digest for each in (alone, model)]
+path = os.path.join(os.environ["FOLDER"], f"{sys.argv[1]}.keras")  # each writes its own
+model.save(path)
+with strategy.scope():
+    answer.append(loaded(path))
+print(json.dumps([*answer, loaded(path)]))
 """
 )
 TORCH = (
@@ -182,9 +220,14 @@ drawn[0] = 0
 report = ki.initialize(model, RULES, seed=3)
 found = [report.digest == expected, ki.digest(model) == expected, drawn[0] - whole, refused]
 x = np.random.default_rng(0).normal(size=(64, 512)).astype("float32")
+start = ki.initialize(model, "torch", seed=5).digest == ki.initialize(alone, "torch", seed=5).digest
+path = os.path.join(os.environ["FOLDER"], f"{number}.keras")  # all save, each its own file
+model.save(path)
+saved = {ki.digest(model), loaded(path, keras.distribution.distribution()), loaded(path)}
 ki.lsuv(model, x, seed=0, progress=False)
 ki.lsuv(alone, x, seed=0, progress=False)
-print(json.dumps([*found, ki.digest(model) == ki.digest(model),
+ki.digest(model)  # an error where processes have other values
+print(json.dumps([*found, start and len(saved) == 1,
     [np.abs(a - b).max() < 1e-5 for a, b in zip(alone.get_weights(), model.get_weights())]], default=bool))
 """
 )
@@ -214,29 +257,29 @@ def together(count: int, kind: str, code: str = PROCESSES, backend: str = "jax")
         for free in sockets:
             free.bind(("localhost", 0))
         ports = [str(free.getsockname()[1]) for free in sockets]
-    flags = "--xla_force_host_platform_device_count=2"
     environment = os.environ | {
         "KERAS_BACKEND": backend,
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": flags,
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
         "PORTS": ",".join(ports),
     }
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(i), str(count), ports[0], kind],
-            env=environment,
-            cwd=Path(__file__).parent,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for i in range(count)
-    ]
-    try:
-        answers = [process.communicate(timeout=300) for process in running]
-    finally:
-        for process in running:
-            process.kill()
+    with tempfile.TemporaryDirectory() as folder:
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-c", code, str(i), str(count), ports[0], kind],
+                env=environment | {"FOLDER": folder},
+                cwd=Path(__file__).parent,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for i in range(count)
+        ]
+        try:
+            answers = [process.communicate(timeout=300) for process in running]
+        finally:
+            for process in running:
+                process.kill()
     for process, (_, error) in zip(running, answers, strict=True):
         assert process.returncode == 0, error[-3000:]
     return [json.loads(out.splitlines()[-1]) for out, _ in answers]
@@ -256,10 +299,15 @@ def test_processes_have_the_values_of_one(count: int, kind: str) -> None:
     digest, alone = json.loads(python(SINGLE, KERAS_BACKEND="jax").splitlines()[-1])
     answers = together(count, kind)
     shared = 512 * 768 + 768 * 48
-    for number, (found, again, drawn, refused, by_data, given) in enumerate(answers):
+    for number, (found, again, drawn, refused, reading, given, preset, *reloaded) in enumerate(
+        answers
+    ):
         assert found == again == digest
-        assert by_data.startswith("lsuv: model must be held by one process, got one that several")
+        assert len(reading) == 7
+        assert all("model must be held by one process, got one that" in text for text in reading)
         assert given
+        assert preset
+        assert reloaded == [True, True, True]
         # The kernels that are cut, each process its part alone; all else everywhere.
         assert drawn == alone - shared + (shared // count if kind == "model" else shared)
         assert refused.startswith("initialize: seed must be the same in all processes, got ")
@@ -308,12 +356,12 @@ def test_seconds_to_wait_are_an_integer(monkeypatch: pytest.MonkeyPatch) -> None
 def test_processes_of_pytorch_have_the_values_of_one(count: int, kind: str) -> None:
     """Under DTensor, which Keras has since 3.16; 767 units are not cut evenly."""
     needs_dtensor()
-    for number, (found, again, less, refused, same, as_alone) in enumerate(
+    for number, (found, again, less, refused, reloaded, as_alone) in enumerate(
         together(count, kind, TORCH, "torch")
     ):
         assert found
         assert again
-        assert same
+        assert reloaded
         assert all(as_alone)
         step = -(-767 // count)
         held = min(step, 767 - number * step) if kind == "model" else 767
@@ -325,8 +373,10 @@ def test_processes_of_pytorch_have_the_values_of_one(count: int, kind: str) -> N
 def test_mirrored_workers_have_the_values_of_one() -> None:
     require("tensorflow")
     first, second = together(2, "", WORKERS, "tensorflow")
-    replicas, alone, mirrored, alone_by_data, mirrored_by_data = first
+    replicas, alone, mirrored, alone_by_data, mirrored_by_data, *by_preset = first
     assert replicas == 2
     assert first == second
     assert alone == mirrored
     assert alone_by_data == mirrored_by_data
+    assert len(by_preset) == 4  # alone, mirrored, and both as they come from a file
+    assert len(set(by_preset)) == 1

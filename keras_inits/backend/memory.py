@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import DTypeLike
 
-from keras_inits.backend import name
+from keras_inits.backend import dtensor, name
 
 _BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _FLOATS = {_BFLOAT16, *map(np.dtype, (np.float16, np.float32, np.float64))}
@@ -33,7 +33,8 @@ def assignable(array: np.ndarray) -> Any:
 
 def float32(tensor: Any) -> np.ndarray:
     """A tensor's values, to be read only: on PyTorch in its own memory where that holds float32."""
-    if name() == "torch" and not isinstance(tensor, np.ndarray):
+    plain = not isinstance(tensor, np.ndarray) and not dtensor.is_dtensor(tensor)
+    if name() == "torch" and plain:
         return tensor.detach().float().cpu().numpy()
     array = keras.ops.convert_to_numpy(tensor)
     return array if array.dtype == np.float32 else array.astype(np.float32)

@@ -14,6 +14,8 @@ from keras_inits.models.flow.guards import assign_in_call, read, saved
 from keras_inits.models.flow.visit import visit
 from keras_inits.models.flow.visitor import Planned, Run, Visited
 from keras_inits.models.rates import Rates, equalize
+from keras_inits.models.variables.together import agree, refuse_unreadable
+from keras_inits.models.variables.walk import walk
 from keras_inits.models.weights.scalable import alive, unit_moments
 from keras_inits.reports.report import Panel, Report
 from keras_inits.streams.seeds import as_stream, check_seed
@@ -96,11 +98,14 @@ def data_dependent(
     checks.boolean(owner, "progress", progress)
     check_seed(owner, seed)
     x = batch_of(owner, model, x)
+    found = walk(model, owner)
+    refuse_unreadable(owner, found)
     visitor = _DataDependent()
     if not equal_rates:
         visits = visit(owner, model, x, visitor, progress)
         return DataDependentReport(visits.rows, visits.problems)
     stream = as_stream(owner, seed)
+    agree(owner, stream, found)
     touched = {id(variable) for variable in model.variables}
     with saved(model.variables, touched):  # all of it or nothing
         visits = visit(owner, model, x, visitor, progress)

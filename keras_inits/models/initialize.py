@@ -151,12 +151,12 @@ def initialize(
     new: list[tuple[Any, np.ndarray]] = []
 
     def take(action: Action, array: np.ndarray | None) -> None:
-        slot = action.slot
-        rows[action] = row(action, array)
+        slot, told = action.slot, row(action, array)
         if array is not None and memory == "safe":
             new.append((slot.variable, array))
         elif array is not None and not dry_run:
             give(slot.variable, array, isinstance(action.scheme, Scheme))
+        rows[action] = told
         digest.add(slot, slot.variable.value if array is None else array)
 
     if memory == "low":

@@ -25,6 +25,7 @@ from keras_inits.models.signal.rows import (
 )
 from keras_inits.models.signal.target_faults import target_faults
 from keras_inits.models.signal.weight_faults import is_kernel, unused, weight_faults
+from keras_inits.models.variables.together import refuse_unreadable
 from keras_inits.models.variables.walk import Slot, walk
 from keras_inits.reports.plain import plain
 from keras_inits.reports.report import Problem, Report, count
@@ -197,6 +198,7 @@ def examine(
     progress = checks.boolean(owner, "progress", progress)
     check_seed(owner, seed)
     slots = walk(model, owner).slots
+    refuse_unreadable(owner, slots, gives=False)
     x = batch_of(owner, model, x)
     scalar = objective(owner, model, y, loss)
     stream = None if seed is None else as_stream(owner, seed)

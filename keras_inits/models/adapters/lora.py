@@ -14,6 +14,7 @@ from keras_inits.models.adapters.factors import Method, Target, Unfit, method_of
 from keras_inits.models.adapters.moments import Moments, input_moments
 from keras_inits.models.flow.batch import batch_of
 from keras_inits.models.variables.assign import assign
+from keras_inits.models.variables.together import agree, refuse_unreadable
 from keras_inits.models.variables.waiting import refuse_deferring
 from keras_inits.models.variables.walk import walk
 from keras_inits.reports.report import Panel, Report
@@ -98,7 +99,9 @@ def lora_init(model: Any, method: str, *, x: Any = None, seed: Any = None) -> Lo
         expected = f"{'given' if chosen.reads_data else 'left out'} for the method {method!r}"
         raise checks.value_error("lora_init", "x", expected, x)
     refuse_deferring("lora_init")
-    found = adapters(walk(model, "lora_init"))
+    slots = walk(model, "lora_init")
+    refuse_unreadable("lora_init", slots)
+    found = adapters(slots)
     if not found:
         raise ValueError(
             f"lora_init: model {model.name!r} must have a layer with LoRA enabled, got none; call "
@@ -112,6 +115,7 @@ def lora_init(model: Any, method: str, *, x: Any = None, seed: Any = None) -> Lo
         moments = input_moments("lora_init", model, x, layers)
         started = [(a, reason or _unseen(a, moments)) for a, reason in started]
     stream = as_stream("lora_init", seed)
+    agree("lora_init", stream, slots)
     rows, values = [], []
     for adapter, reason in started:
         row = LoraRow(adapter.path, type(adapter.layer).__name__, adapter.rank, adapter.scale)

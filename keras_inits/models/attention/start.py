@@ -11,6 +11,7 @@ import numpy as np
 from keras_inits import checks
 from keras_inits.models.attention.projections import Projections, Rule, Unfit, attentions, read
 from keras_inits.models.variables.assign import assign
+from keras_inits.models.variables.together import agree, refuse_unreadable
 from keras_inits.models.variables.waiting import refuse_deferring
 from keras_inits.models.variables.walk import walk
 from keras_inits.reports.report import Report
@@ -92,7 +93,8 @@ def attention_init(
     if projections is not None and not callable(projections):
         raise checks.type_error("attention_init", "projections", "a function", projections)
     refuse_deferring("attention_init")
-    walk(model, "attention_init")
+    slots = walk(model, "attention_init")
+    refuse_unreadable("attention_init", slots)
     found = list(attentions("attention_init", model, projections))
     if not found:
         raise ValueError(
@@ -100,6 +102,7 @@ def attention_init(
             "projections are known; say which they are by projections="
         )
     stream = as_stream("attention_init", seed)
+    agree("attention_init", stream, slots)
     rows, problems, values = [], [], []
     for place, parts in found:
         name = type(place.layer).__name__

@@ -24,6 +24,7 @@ from keras_inits.models.choice.preset import Preset
 from keras_inits.models.choice.presets import PRESETS
 from keras_inits.models.residual.branches import residual_branches
 from keras_inits.models.signal.weight_faults import is_kernel, misfits
+from keras_inits.models.variables.together import refuse_unreadable
 from keras_inits.models.variables.waiting import refuse_deferring
 from keras_inits.models.variables.walk import Slot, Walk, walk
 from keras_inits.reports.progress import progress as steps_of
@@ -81,7 +82,9 @@ def audit(model_or_file: Any, expected: Any = None, *, x: Any = None) -> Audit:
                     )
                 return _audit(Walk(slots, unread), expected, None, None)
             model_or_file = files.load(path)
-        return _audit(walk(model_or_file, "audit"), expected, x, model_or_file)
+        found = walk(model_or_file, "audit")
+        refuse_unreadable("audit", found, gives=False)
+        return _audit(found, expected, x, model_or_file)
 
 
 def _check_rules(rules: Any, x: Any) -> None:

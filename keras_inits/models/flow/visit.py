@@ -65,6 +65,7 @@ def visit(
 class _Run:
     def __init__(self, owner: str, visitor: Visitor, slots: list[Slot], keep: bool) -> None:
         self.keep = keep
+        self.given = 0  # layers that were visited to the end
         self.owner = owner
         self.visitor = visitor
         self.thread = threading.get_ident()
@@ -123,22 +124,23 @@ class _Run:
 
     def through(self, model: Any, x: Any, variables: list[Any]) -> Visits:
         """Run the model on `x`, visiting; what `visit` returns."""
-        with (
-            saved(variables, self.touched) as self.saved,
-            backend.eager(),
-            self._hooked(),
-        ):
+        with saved(variables, self.touched) as self.saved, backend.eager(), self._hooked():
             try:
                 model(x, training=False)
+            except (MemoryError, KeyboardInterrupt) as error:
+                self._tell(error)
+                raise
             except Exception as error:
-                failed = failure(self.owner, model, x, error)
-                if not self.keep:
-                    count = len(self.visits.rows)
-                    failed.add_note(
-                        f"{self.owner}: memory='low' has given new weights to {count} layers"
-                    )
-                raise failed from error
+                raise self._tell(failure(self.owner, model, x, error)) from error
         return self._finished(model.variables)
+
+    def _tell(self, error: BaseException) -> BaseException:
+        """The error, with a note on what it leaves where no old weights are kept."""
+        if not self.keep:
+            error.add_note(
+                f"{self.owner}: memory='low' has given new weights to {self.given} layers"
+            )
+        return error
 
     def leave(self, path: str, layer: Any, reason: str, deliberate: bool = False) -> None:
         """A layer that is left as it was, for a reason that is no problem where it is `deliberate`."""
@@ -216,20 +218,20 @@ class _Run:
         return original(*args, **kwargs)
 
     def _visit(self, planned: Planned, run: Run) -> bool:
-        scalable = planned.scalable
+        layer, variables = planned.scalable.layer, planned.scalable.variables
         self.advance()
-        self.touched.update(map(id, scalable.variables))
-        before = {
-            id(v): self.saved[id(v)][1] if self.keep else memory.snapshot(v)
-            for v in scalable.variables
-        }
+        self.touched.update(map(id, variables))
+        before = [self.saved[id(v)][1] if self.keep else memory.snapshot(v) for v in variables]
         try:
             visited = self.visitor.visit(planned, run)
-        except Skip as skip:
-            for variable in scalable.variables:
-                assign_in_call(variable, before[id(variable)])
-            name = type(scalable.layer).__name__
-            visited = Visited(self.visitor.left(planned.path, name, str(skip)), str(skip))
+            self.given += 1
+        except BaseException as error:
+            for variable, value in zip(variables, before, strict=True):
+                assign_in_call(variable, value)
+            if not isinstance(error, Skip):
+                raise
+            left = self.visitor.left(planned.path, type(layer).__name__, str(error))
+            visited = Visited(left, str(error))
         self.visits.rows.append(visited.row)
         if visited.problem:
             self.visits.problems.append((planned.path, visited.problem))
@@ -246,9 +248,8 @@ class _Run:
                 reason = "built in this run only; run again"
                 self.others.rows.append(self.visitor.left(variable.path, "", reason))
                 self.others.problems.append((variable.path, reason))
-        return Visits(
-            self.visits.rows + self.others.rows, self.visits.problems + self.others.problems
-        )
+        rows = self.visits.rows + self.others.rows
+        return Visits(rows, self.visits.problems + self.others.problems)
 
 
 def _refuse_nested(owner: str, layer: Any) -> None:

@@ -67,5 +67,7 @@ def fresh_slots(model: Any) -> list[tuple[Any, np.ndarray]]:
         raise ValueError(
             f"initialize: optimizer {type(optimizer).__name__} cannot be reset: {error}"
         ) from error
-    new = map(keras.ops.convert_to_numpy, fresh.variables)
+    new = [
+        keras.ops.convert_to_numpy(v) if spread.is_readable(v) else v.value for v in fresh.variables
+    ]
     return list(zip(optimizer.variables, new, strict=True))

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 
 from keras_inits.backend import spread, together
-from keras_inits.models.variables.walk import Walk
+from keras_inits.models.variables.walk import Slot, Walk
 from keras_inits.streams import Stream
 
 
-def refuse_unreadable(owner: str, found: Walk) -> None:
-    """A ValueError where this process cannot read all of the weights, as on JAX."""
+def refuse_unreadable(owner: str, found: Iterable[Slot], gives: bool = True) -> None:
+    """A ValueError where this process cannot read all of the weights, as on JAX.
+
+    It says what to do, also with the weights that a function `gives`.
+    """
     if not all(spread.is_readable(slot.variable) for slot in found):
+        then = ", then model.set_weights(that_one.get_weights())" if gives else ""
         raise ValueError(
             f"{owner}: model must be held by one process, got one that several hold together; run it on "
-            "the model built without a distribution, then model.set_weights(that_one.get_weights())"
+            f"the model built without a distribution{then}"
         )
 
 
