@@ -648,14 +648,6 @@ def test_schemes_for_gates_survive_a_config():
     assert again.value.scale == 0.1
 
 
-@pytest.mark.once
-def test_an_initializer_in_the_place_of_a_preset_says_which_call_was_meant():
-    with pytest.raises(
-        ValueError, match=r"got the initializer 'he_normal'; .*\{\"kernel\$\": 'he_normal'\}"
-    ):
-        initialize(small(), "he_normal")
-
-
 def test_a_model_that_is_not_built_says_so():
     class Unbuilt(keras.Model):
         def __init__(self):

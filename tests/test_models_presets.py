@@ -340,6 +340,14 @@ def test_unknown_preset():
 
 
 @pytest.mark.once
+def test_an_initializer_in_the_place_of_a_preset_says_which_call_was_meant():
+    with pytest.raises(
+        ValueError, match=r"got the initializer 'he_normal'; .*\{\"kernel\$\": 'he_normal'\}"
+    ):
+        initialize(keras.Sequential([keras.Input((3,)), L.Dense(2)]), "he_normal")
+
+
+@pytest.mark.once
 def test_presets_know_every_role_of_their_layers():
     """A variable that a preset leaves to its own initializer is named here, on purpose."""
     for name in ("torch", "flax", "gpt2"):

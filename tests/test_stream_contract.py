@@ -149,6 +149,13 @@ def test_a_block_is_within_the_whole(stream, law, index):
         law(stream, index)
 
 
+@pytest.mark.parametrize("rows", [slice(0, 2), slice(0, 1), slice(1, 2), slice(0, 0), slice(2, 2)])
+def test_a_block_may_be_empty_or_the_whole(stream, rows):
+    whole = copy.deepcopy(stream).uniform((2, 3))
+    block = stream.uniform((2, 3), index=(rows, slice(0, 3)))
+    np.testing.assert_array_equal(block, whole[rows], strict=True)
+
+
 @pytest.mark.parametrize(
     ("make", "lacking"),
     [
@@ -394,10 +401,32 @@ def test_a_generator_moves_on_but_in_a_preview():
     assert as_stream("f", config) == seen[0]
 
 
+def test_the_seed_of_a_generator_is_its_two_words():
+    generator = keras.random.SeedGenerator(3)
+    assert as_stream("f", generator) == DefaultStream(3)
+    assert as_stream("f", generator) == DefaultStream(3 | 1 << 32)  # seed, count
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**31 - 1, 2**32, -1])
+def test_the_config_of_a_generator_holds_one_word(seed):
+    config = {"class_name": "SeedGenerator", "config": {"seed": seed}}
+    if 0 <= seed < 2**32:
+        assert as_stream("f", config) == DefaultStream(seed)
+    else:
+        with pytest.raises(ValueError, match="f: seed of the SeedGenerator must be"):
+            check_seed("f", config)
+
+
 def test_a_preview_leaves_a_replay_where_it_is():
     torch = TorchStream(1)
     preview("f", torch).normal((5,))
     assert next_number(torch) == next_number(TorchStream(1))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32, 2**64 - 1])
+def test_integers_are_seeds(seed):
+    assert check_seed("f", seed) == check_seed("f", np.uint64(seed)) == seed
+    assert as_stream("f", np.uint64(seed)) == as_stream("f", seed) == DefaultStream(seed)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64, True, 1.5, "x", {}, {"class_name": "object"}])

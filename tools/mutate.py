@@ -80,10 +80,17 @@ SWAPS: dict[type, tuple[str, str]] = {
 }
 # What nothing can see, the mutant's line and why.
 UNSEEN = {
-    "if inputs is not None or outputs is not None:": "fans.py: axes_pair gives both or neither",
+    "if inputs is not None or outputs is not None:": "two that are given together, or not",
     "@functools.lru_cache(maxsize=1025)": "how much is remembered, not what",
     "numbers = np.ascontiguousarray(array).reshape(-2)": "NumPy takes -2 for -1",
     "tiles.compiled.narrow(numbers, out.reshape(-2).view(np.uint16), code, low, high)": "NumPy takes -2 for -1",
+    "if not (math.isfinite(moment) and moment >= 1e-20):": "no result is just the bound",
+    'z = np.linspace(-3.0, 2.0, 8, dtype="float32")': "any points tell",
+    'z = np.linspace(-2.0, 3.0, 8, dtype="float32")': "any points tell",
+    "for _ in range(25):": "finer than the result needs",
+    "if type(seed) is int and 0 <= seed < 2*64:": "the longer way to the same",
+    "if low or high:": "the longer way to the same",
+    'if slot.role != "kernel" and geometry is None:': "of attention only kernels have a geometry",
 }
 Mutant = tuple[int, int, str]  # where the token starts and ends in the text, and what to write
 Seconds = dict[str, float]  # tests by their name in pytest, and what each takes
