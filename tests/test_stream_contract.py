@@ -15,7 +15,7 @@ from keras_inits.schemes.uniform_normal import RandomNormal, RandomUniform
 from keras_inits.streams import DefaultStream, Keras1Stream, Stream, TorchStream
 from keras_inits.streams import narrow as narrow_module
 from keras_inits.streams.default import tiles
-from keras_inits.streams.narrow import limits, narrow
+from keras_inits.streams.narrow import clip, limits, narrow
 from keras_inits.streams.seeds import as_stream, check_seed, preview
 
 pytestmark = pytest.mark.once
@@ -307,6 +307,14 @@ def test_rounding_is_numpys(dtype, support, arithmetic):
         with np.errstate(all="ignore"):
             bits = numbers.astype(NARROW[dtype]).view(np.uint16)
         np.testing.assert_array_equal(rounded.view(np.uint16)[real], bits[real])  # -0, too
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 0.0), (0.0, 1.0), (-1.0, 1.0)])
+def test_zeros_keep_their_sign_at_a_bound_that_is_zero(low, high):
+    numbers = np.array([-2.0, -0.0, 0.0, 2.0], "float32")
+    clipped = clip(numbers, low, high)
+    np.testing.assert_array_equal(clipped, [low, 0, 0, high])
+    np.testing.assert_array_equal(np.signbit(clipped[1:3]), [True, False])
 
 
 def test_rounding_of_other_arrays():

@@ -55,7 +55,7 @@ TESTS = {
     "schemes": "test_laws.py test_structured.py test_schemes_structured.py test_schemes_meaning.py",
     "legacy/keras1/fans.py": "test_legacy_keras1.py",
     "models/weights/geometry.py": "test_geometry.py test_models_structure.py",
-    "models/choice/presets.py": "test_models_presets.py",
+    "models/choice/presets.py": "test_models_presets.py test_models_kept.py test_models_keras1.py",
 }
 SWAPS: dict[type, tuple[str, str]] = {
     ast.Add: ("+", "-"),
