@@ -1,18 +1,22 @@
 """Models built, initialized and loaded with and without `deferred`.
 
-    KERAS_BACKEND=jax python benchmarks/deferred.py [vgg19] [resnet50] [llama] [--gib 4] [--rounds 3]
+    KERAS_BACKEND=jax python benchmarks/deferred.py [vgg19] [resnet50] [llama] [--gib 4] [--rounds 3] [--profile]
 
 Runs of both take turns, so that whatever else the machine does falls on both; medians. `llama` is of
 KerasHub's layers, with as many of them as make so many GiB of float32; its memory is measured by a build and
-`initialize(memory="low")` in the same process, first of all.
+`initialize(memory="low")` in the same process, first of all. `--profile` shows where the processor time of a
+deferred load goes.
 """
 
 from __future__ import annotations
 
 import argparse
+import cProfile
+import functools
 import gc
 import math
 import os
+import pstats
 import resource
 import statistics
 import tempfile
@@ -84,11 +88,18 @@ def memory(build: Callable[[], keras.Model]) -> None:
     )
 
 
+def profile(function: Callable[[], object]) -> None:
+    profiler = cProfile.Profile(time.process_time)
+    profiler.runcall(function)
+    pstats.Stats(profiler).sort_stats("tottime").print_stats(6)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="*", default=["vgg19", "resnet50"])
     parser.add_argument("--gib", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     applications = keras.applications
     builds = {
@@ -113,11 +124,10 @@ def main() -> None:
             path = Path(folder) / "model.keras"
             build().save(path)
             size = path.stat().st_size / 1e6
-            plain, ours = turns(
-                options.rounds,
-                lambda path=path: keras.models.load_model(path),
-                deferred(lambda path=path: keras.models.load_model(path)),
-            )
+            load = functools.partial(keras.models.load_model, path)
+            plain, ours = turns(options.rounds, load, deferred(load))
+            if options.profile:
+                profile(deferred(load))
         print(
             f"{name} load_model of {size:.0f} MB: {plain:.2f} s, deferred {ours:.2f} s, "
             f"{plain / ours:.2f} times",
