@@ -324,9 +324,13 @@ def test_build_that_computes_with_its_variables():
 class Forgetful(L.Layer):
     """Its config lacks arguments, as that of Qwen3's normalization in keras-hub does."""
 
-    def __init__(self, count=None, sizes=(), **kwargs):
+    def __init__(self, count=None, sizes=(), secret=None, **kwargs):
         super().__init__(**kwargs)
         self.count, self.sizes = count, list(sizes)
+
+    @property
+    def secret(self):
+        raise ValueError("not to be read")
 
     def build(self, shape):
         self.scale = self.add_weight(shape=(self.count or shape[-1],), name="scale")

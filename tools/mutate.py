@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import ast
 import compileall
+import functools
 import gc
 import hashlib
 import importlib
@@ -353,6 +354,7 @@ def pytest_code(folder: Path, files: set[str], plugin: object) -> int:
     return 0 if code == pytest.ExitCode.NO_TESTS_COLLECTED else int(code)
 
 
+@functools.cache
 def recorded(files: str) -> Ran:
     """Run test files without a mutant."""
     with tempfile.TemporaryDirectory() as place:

@@ -143,15 +143,16 @@ def _copy(layer: keras.Layer) -> keras.Layer:
     cls = type(layer)
     parameters = inspect.signature(cls).parameters.values()
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    # Arguments may be kept under their own names.
-    kept = {p.name: getattr(layer, p.name) for p in named if hasattr(layer, p.name)}
-    config: dict[str, Any] = {}
+    kept, config = {}, {}
+    for p in named:
+        with suppress(Exception):  # `input` of a layer that was never called, say
+            kept[p.name] = getattr(layer, p.name)  # arguments may be kept under their own names
     try:
         config = layer.get_config()
-        forgotten = {name: kept[name] for name in kept if name not in config}
-        if plain := {k: v for k, v in forgotten.items() if isinstance(v, (int, float, str))}:
+        plain = {k: v for k, v in kept.items() if isinstance(v, (int, float, str))}
+        if plain.keys() - config.keys():
             with suppress(Exception):
-                return cls.from_config({**config, **plain})
+                return cls.from_config({**plain, **config})
         return cls.from_config(config)
     except Exception:
         # A subclass without a config of its own, or whose constructor does not take Keras's fields.
