@@ -19,6 +19,7 @@ pytestmark = pytest.mark.once
     [
         ({}, (24, 12)),
         ({"strides": (2, 3)}, (12, 4)),
+        ({"strides": (3, 2)}, (8, 6)),
         ({"active": 1}, (1, 12)),
         ({"active": 1, "strides": (2, 1)}, (0.5, 12)),
         ({"parts": (4,)}, (24, 12)),
