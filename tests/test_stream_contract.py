@@ -437,7 +437,16 @@ def test_integers_are_seeds(seed):
     assert as_stream("f", np.uint64(seed)) == as_stream("f", seed) == DefaultStream(seed)
 
 
-@pytest.mark.parametrize("seed", [-1, 2**64, True, 1.5, "x", {}, {"class_name": "object"}])
+NO_CONFIGS = [
+    {},
+    {"class_name": "object"},
+    {"class_name": "SeedGenerator", "config": 5},
+    {"class_name": 5, "config": {}},
+    {"registered_name": "keras_inits>Zero", "config": {}},
+]
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, True, 1.5, "x", *NO_CONFIGS])
 def test_bad_seeds(seed):
     for function in (check_seed, as_stream, preview):
         with pytest.raises((TypeError, ValueError), match="^f: seed must be "):

