@@ -437,12 +437,19 @@ def test_integers_are_seeds(seed):
     assert as_stream("f", np.uint64(seed)) == as_stream("f", seed) == DefaultStream(seed)
 
 
+@keras.saving.register_keras_serializable("test_stream_contract")
+class NoStream:
+    @classmethod
+    def from_config(cls, config):
+        raise AssertionError("built from a seed's config")
+
+
 NO_CONFIGS = [
     {},
     {"class_name": "object"},
     {"class_name": "SeedGenerator", "config": 5},
     {"class_name": 5, "config": {}},
-    {"registered_name": "keras_inits>Zero", "config": {}},
+    {"registered_name": "test_stream_contract>NoStream", "config": {}},
 ]
 
 
