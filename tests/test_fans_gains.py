@@ -10,6 +10,7 @@ from scipy.integrate import quad
 
 import keras_inits as ki
 from keras_inits.fans import einsum_axes
+from keras_inits.gains import torch_gain
 
 
 @pytest.mark.parametrize(
@@ -244,3 +245,8 @@ def test_gain_is_computed_in_double_precision(policy: str) -> None:
         assert backward == pytest.approx(1.467413591630795, rel=1e-7)
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def test_the_slope_of_leaky_relu_is_0_unless_it_is_given() -> None:
+    assert torch_gain("leaky_relu") == math.sqrt(2.0)
+    assert torch_gain("leaky_relu", 1.0) == 1.0

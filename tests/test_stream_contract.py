@@ -439,6 +439,9 @@ def test_integers_are_seeds(seed):
 
 @keras.saving.register_keras_serializable("test_stream_contract")
 class NoStream:
+    def get_config(self):
+        return {}
+
     @classmethod
     def from_config(cls, config):
         raise AssertionError("built from a seed's config")
