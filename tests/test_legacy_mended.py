@@ -6,6 +6,7 @@ import base64
 import importlib.util
 import json
 import marshal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from conftest import to_numpy
+from conftest import python, to_numpy
 
 from keras_inits.legacy.keras2.files import legacy_load_model
 from keras_inits.legacy.keras2.layers import upgrade_model
@@ -72,6 +73,39 @@ def test_a_suffix_hides_no_code(tmp_path: Path, cls: str) -> None:
     inner = _lambda(lambda x: x)[1]
     with pytest.raises(ValueError, match="must hold no code, got a Lambda"):
         legacy_load_model(_write(tmp_path, _model((cls, inner))))
+
+
+_RUN = """
+import json, sys, types
+from keras_inits.legacy.keras2.mending.lambdas import _loaded
+for source, code in json.loads(sys.argv[1]).items():
+    try:
+        found = _loaded(code, "l")
+    except ValueError as error:
+        print("refused", "of another release" in str(error))
+        continue
+    for argument in (3, [1, 3, 2], None):
+        results = []
+        for function in (types.FunctionType(found, {"len": len, "max": max, "range": range}), eval(source)):
+            try:
+                results.append(repr(function(argument)))
+            except Exception as error:
+                results.append(repr(error))
+        print("equal", results[0] == results[1])
+"""
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("release", ["3.11", "3.12", "3.13"])
+def test_code_of_another_python_is_refused_or_means_the_same(release: str) -> None:
+    """Instructions of another release would end the process, which a new one shows."""
+    codes = json.loads((DATA / "lambdas.json").read_text())[release]
+    lines = python(_RUN, json.dumps(codes)).split("\n")
+    told = [line for line in lines if line.startswith(("refused", "equal"))]
+    assert len(told) >= len(codes)
+    assert all(line.endswith("True") for line in told)
+    if release == ".".join(map(str, sys.version_info[:2])):
+        assert not any(line.startswith("refused") for line in told)
 
 
 def test_a_name_that_code_lacks_is_told(tmp_path: Path) -> None:

@@ -164,6 +164,82 @@ def test_vit() -> None:
         presets.vit(head_bias="log")
 
 
+class Sequence(L.Layer):
+    """A class token, and a table of which the model uses as many rows as it has; both start at 0."""
+
+    def build(self, shape: Any) -> None:
+        self.token = self.add_weight(shape=(1, 1, shape[-1]), initializer="zeros", name="first")
+        self.table = self.add_weight(shape=(50, shape[-1]), initializer="zeros", name="table")
+
+    def call(self, x: Any) -> Any:
+        first = keras.ops.tile(self.token, (keras.ops.shape(x)[0], 1, 1))
+        x = keras.ops.concatenate([first, x], axis=1)
+        return x + self.table[: x.shape[1]]
+
+
+class Whole(keras.Model):
+    """All weights in one layer, the head at 0: what a tensor was cut out of cannot be told from its values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.head = L.Dense(16, name="down"), L.Dense(10, "softmax", kernel_initializer="zeros", name="head")  # fmt: skip
+
+    def build(self, shape: Any) -> None:
+        Sequence.build(self, shape)  # type: ignore[arg-type]
+        self.down.build(shape)
+        self.head.build((None, 16))
+
+    def call(self, x: Any) -> Any:
+        x = Sequence.call(self, x)  # type: ignore[arg-type]
+        return self.head((x + self.down(x))[:, 0])
+
+
+def test_vit_tells_tokens_and_positions_that_start_at_0() -> None:
+    whole = Whole()
+    whole(np.zeros((2, 16, 16), "float32"))
+    for _ in range(2):  # the second time of other values
+        rows = ki.initialize(whole, "vit_timm", seed=0).rows
+        found = {row.path: (row.use, row.expected_std) for row in rows}
+        assert found["first"] == ("class token", 1e-6)
+        assert found["table"] == ("position", pytest.approx(0.02))
+        assert found["head/kernel"][1] == pytest.approx(0.02)
+    inputs = keras.Input((16, 16))
+    x = Sequence(name="tokens")(inputs)
+    x = L.Add()([x, L.Dense(16, name="down")(x)])
+    outputs = [L.Dense(10, name="head")(x[:, 0]), L.Add()([x, L.Dense(16, name="last")(x)])]
+    model = keras.Model(inputs, outputs)
+    stds_found = stds(model, presets.vit(head_bias=-3.0))
+    assert stds_found["tokens/table"] == 0.02
+    assert stds_found["tokens/first"] == stds_found["head/kernel"] == 0
+    np.testing.assert_array_equal(to_numpy(model.get_layer("head").bias), -3)
+
+
+def test_vit_of_a_fused_kernel() -> None:
+    """Its branch is attention: no bias of it is drawn."""
+    inputs = keras.Input((6, 16))
+    parts = keras.ops.split(L.Dense(48, name="qkv")(inputs), 3, axis=-1)
+    weights = keras.ops.softmax(
+        keras.ops.matmul(parts[0], keras.ops.transpose(parts[1], (0, 2, 1)))
+    )
+    x = L.Add()([inputs, L.Dense(16, name="out")(keras.ops.matmul(weights, parts[2]))])
+    found = stds(keras.Model(inputs, L.Dense(10, name="head")(x)), "vit")
+    assert found["qkv/kernel"] == pytest.approx(math.sqrt(2 / 32))
+    assert found["qkv/bias"] == found["out/bias"] == 0
+
+
+@pytest.mark.parametrize("name", ["fixup", "vit", "mlp_mixer"])
+def test_a_tied_table_does_not_start_at_0(name: str) -> None:
+    inputs = keras.Input((8,), dtype="int32")
+    table = L.ReversibleEmbedding(50, 16, name="table")
+    x = table(inputs)
+    x = L.Add()([x, L.Dense(16, name="down")(L.Dense(32, "relu", name="up")(x))])
+    model = keras.Model(inputs, table(x, reverse=True))
+    report = ki.initialize(model, name, seed=0)
+    assert to_numpy(table.embeddings).std() > 0
+    (problem,) = (p for p in report.problems if p.path == "table/embeddings")
+    assert "which is a table of the inputs here: not at 0" in problem.reason
+
+
 @pytest.mark.slow
 def test_vit_of_keras_hub() -> None:
     """Its classifier's head, its tokens and positions."""

@@ -136,8 +136,9 @@ def symbolic_calls(call: Callable[..., Any], operation: Callable[..., None]) -> 
     backend: Any = vars(inspect.getmodule(keras.layers.MultiHeadAttention)).get("backend")
     with _PATCHING:
         owned = [(cls, name, vars(cls).get(name)) for cls, name, _ in new]
-        converter = tensor_class.__jax_array__
-        del tensor_class.__jax_array__
+        converter = vars(tensor_class).get("__jax_array__")
+        if converter is not None:
+            del tensor_class.__jax_array__
         functions = getattr(backend, "ops", None)
         try:
             if functions is not None:
@@ -149,7 +150,8 @@ def symbolic_calls(call: Callable[..., Any], operation: Callable[..., None]) -> 
         finally:
             if functions is not None:
                 backend.ops = functions
-            tensor_class.__jax_array__ = converter
+            if converter is not None:
+                tensor_class.__jax_array__ = converter
             for cls, name, own in owned:
                 delattr(cls, name) if own is None else setattr(cls, name, own)
 

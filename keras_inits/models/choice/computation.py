@@ -108,9 +108,12 @@ class Computation:
         return fused(self._graph)
 
     @property
-    def fused_paths(self) -> list[str]:
-        """The kernels that hold several maps."""
-        return [slot.path for slot in self.slots if id(slot.variable) in self._fused.geometries]
+    def fused_paths(self) -> dict[str, int]:
+        """The kernels that hold several maps, and how many."""
+        known = self._fused.geometries
+        return {
+            s.path: len(known[id(s.variable)].parts) for s in self.slots if id(s.variable) in known
+        }
 
     @cached_property
     def _uses(self) -> dict[str, str]:

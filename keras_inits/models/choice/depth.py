@@ -132,7 +132,7 @@ def fixup(*, x: Any = None) -> Preset:
                 "needs scalar biases before weights and activations, and a multiplier in each branch",
                 "The model has no scalar variables; without them it trains worse than the paper's.",
             )
-        zero = {*ends, *found.branches.heads}
+        zero = {*ends, *found.heads}
         zeroed = [slot.layer for slot in found.slots if slot.path in zero]
 
         def scaled(slot: Slot) -> Any:

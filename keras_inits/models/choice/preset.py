@@ -74,13 +74,25 @@ class Structure:
         self.problems += found.problems
         if not found.rows:
             self.problem(
-                "expects residual branches and finds none", "No weight is scaled by depth."
+                "expects residual branches and finds none", "What it does to these is not done."
             )
         return found
 
     def by_path(self, names: Callable[[Branch], tuple[str, ...]]) -> dict[str, Branch]:
         """For the weights that `names` gives of each branch the (last) branch that has them."""
         return {path: row for row in self.branches.rows for path in names(row)}
+
+    @cached_property
+    def heads(self) -> set[str]:
+        """The weights that give the outputs; a table that also reads the inputs is a problem, and none of them."""
+        tables = {s.path for s in self.slots if "embedding" in self.computation.use(s)}
+        heads = set(self.branches.heads)
+        for path in sorted(heads & tables):
+            reason = (
+                f"{self.preset} starts the head at 0, which is a table of the inputs here: not at 0"
+            )
+            self.problems.append(Problem(path, reason, "A table of zeros gives no signal."))
+        return heads - tables
 
     @property
     def ends(self) -> dict[str, Branch]:

@@ -44,7 +44,7 @@ class Branches(Report):
         heads: Iterable[str] = (),
     ) -> None:
         super().__init__(rows, problems)
-        #: The weights that give the model's outputs, where no residual addition does.
+        #: The weights that give the model's outputs, but for outputs that a residual addition gives.
         self.heads = tuple(heads)
 
     def depth_of(self, branch: Branch) -> int:

@@ -120,10 +120,15 @@ def _row(
 def heads(
     graph: Graph, sums: list[Sum], outputs: list[Any], paths: dict[int, str]
 ) -> tuple[str, ...]:
-    """The weights that give the model's outputs, where no residual addition gives them."""
+    """The weights that give the model's outputs, but for outputs that a residual addition gives."""
     added = {id(found.step) for found in sums}
-    steps = list(graph.back(outputs, lambda s: bool(s.matrices) or id(s) in added, values=True))
-    return () if any(id(step) in added for step in steps) else _paths(steps, paths)
+    last: list[Step] = []
+    for output in outputs:
+        steps = list(
+            graph.back([output], lambda s: bool(s.matrices) or id(s) in added, values=True)
+        )
+        last += [] if any(id(step) in added for step in steps) else steps
+    return _paths(last, paths)
 
 
 def _has_matrix(step: Step) -> bool:

@@ -145,8 +145,12 @@ class _Follower:
             self.layers and hasattr(tensor, "dtype") and is_matrix(tensor) and _is_float(tensor)
         ):
             return None
-        inside = (v for v in self.layers[-1].variables if is_matrix(v) and _is_float(v))
-        return next((v for v in inside if _holds(v, tensor)), None)
+        inside = [v for v in self.layers[-1].variables if len(v.shape) > 1 and _is_float(v)]
+        # The smallest that has such entries: zeros may be a part of any other zeros.
+        found = min(
+            (v for v in inside if _holds(v, tensor)), key=lambda v: math.prod(v.shape), default=None
+        )
+        return found if found is not None and is_matrix(found) else None
 
 
 def _is_opened(layer: Any) -> bool:
@@ -174,11 +178,13 @@ def _is_float(tensor: Any) -> bool:
 def _holds(variable: Any, tensor: Any) -> bool:
     """Whether the tensor's entries are some of the variable's, once or for every sample."""
     size, whole = math.prod(tensor.shape), math.prod(variable.shape)
-    if size > whole and len(tensor.shape) > len(variable.shape):
-        return _holds(variable, tensor[0])
-    if not size or whole % size:
+    if size > whole:
+        of_samples = len(tensor.shape) >= len(variable.shape)
+        return of_samples and math.prod(tensor.shape[1:]) >= whole and _holds(variable, tensor[0])
+    of_rows = tuple(tensor.shape[-1:]) == tuple(variable.shape[-1:])
+    if not size or (whole % size and not of_rows):
         return False
-    entries = keras.ops.cast(variable.value, tensor.dtype) if size else None
+    entries = keras.ops.cast(variable.value, tensor.dtype)
     values, entries = (
         keras.ops.convert_to_numpy(keras.ops.cast(t, "float32")) for t in (tensor, entries)
     )

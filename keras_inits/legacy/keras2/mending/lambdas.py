@@ -8,7 +8,7 @@ import dis
 import marshal
 import sys
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -148,28 +148,20 @@ def _is_of_this_python(code: types.CodeType) -> bool:
     Running others could end the process.
     """
     try:
-        found = list(dis.get_instructions(code, show_caches=True))
+        found = list(dis.get_instructions(code))
     except Exception:
         return False
-    if not found or any(i.opname.startswith("<") for i in found):
+    # A cache is listed where no instruction of this Python has one; another release's differ in number.
+    if not found or any(i.opname.startswith("<") or i.opname == "CACHE" for i in found):
         return False
-    caches = [offset for i in found for offset in _caches(i)]
-    code_offsets = [i.offset for i in found if i.opname != "CACHE"]
-    in_order = sorted([*code_offsets, *caches]) == list(range(0, len(code.co_code), 2))
+    listed = {i.offset for i in found}
+    caches = [offset for offset in range(0, len(code.co_code), 2) if offset not in listed]
     zero = [2 * i for i, byte in enumerate(code.co_code[::2]) if byte == 0]
     starts = any(i.opname == "RESUME" for i in found[:4])
     ends = found[-1].opname in ("RETURN_VALUE", "RETURN_CONST", "RERAISE", "RAISE_VARARGS") or (
         found[-1].opname.startswith("JUMP")
     )
-    return in_order and caches == zero and starts and ends
-
-
-def _caches(instruction: dis.Instruction) -> Iterable[int]:
-    """Where the caches of an instruction lie; up to Python 3.12 they are listed among the instructions."""
-    if instruction.opname == "CACHE":
-        return (instruction.offset,)
-    entries = sum(size for _, size, _ in getattr(instruction, "cache_info", None) or ())
-    return range(instruction.offset + 2, instruction.offset + 2 + 2 * entries, 2)
+    return caches == zero and starts and ends
 
 
 def _globals(code: types.CodeType) -> list[str]:

@@ -113,7 +113,7 @@ def mlp_mixer(*, x: Any = None) -> Preset:
     """
 
     def make(found: Structure) -> list[Rule]:
-        heads = found.branches.heads
+        heads = found.heads
         law = VarianceScaling(1.0, "fan_in", "truncated_normal")
         return [Rule(lambda slot: slot.path in heads, Zero()), Rule(is_weight, law), *REST]
 
@@ -172,17 +172,25 @@ def vit(head_bias: float | str = 0.0, *, x: Any = None) -> Preset:
     Source: google-research/vision_transformer, `vit_jax/models_vit.py` (Dosovitskiy et al. 2021); Flax's `nn.Dense`
     and `nn.Conv` start at LeCun's law, cut at 2 sigma and corrected.
     """
-    by_classes = head_bias == _BY_CLASSES
+    by_classes = isinstance(head_bias, str) and head_bias == _BY_CLASSES
     if isinstance(head_bias, str) and not by_classes:
         expected = f"a finite number or {_BY_CLASSES!r}"
         raise checks.value_error("presets.vit", "head_bias", expected, head_bias)
     value = 0.0 if by_classes else checks.number("presets.vit", "head_bias", head_bias)
 
     def make(found: Structure) -> list[Rule]:
-        rows, heads = found.branches.rows, found.branches.heads
+        rows, heads = found.branches.rows, found.heads
         inside = {path for row in rows for path in (*row.weights, *row.scores)}
-        forward = {path for row in rows if not row.scores for path in row.variables}
+        fused = found.computation.fused_paths  # kernels of queries, keys and values
+        forward = {
+            path
+            for row in rows
+            if not row.scores and not any(fused.get(path, 0) > 2 for path in row.weights)
+            for path in row.variables
+        }
         layers = {id(slot.layer) for slot in found.slots if slot.path in heads}
+        if not heads:
+            found.problem("finds no head to start at 0")
 
         def start(slot: Slot) -> Any:
             return Constant(-math.log(slot.shape[-1]) if by_classes else value)
