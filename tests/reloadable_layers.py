@@ -235,7 +235,7 @@ class ArrayArgument(L.Layer):
         self.mean = mean
 
     def call(self, x: Any) -> Any:
-        return x - self.mean if not isinstance(self.mean, dict) else x
+        return x if isinstance(self.mean, dict) else keras.ops.subtract(x, self.mean)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "mean": self.mean}

@@ -18,6 +18,7 @@ from keras_inits import backend
 
 _OWNER = "legacy_load_model"
 _PARTS = ("function", "mask", "output_shape")
+_ANY = tuple(map(str, range(4096)))
 
 
 def upgrade_lambda(inner: dict[str, Any]) -> dict[str, Any]:
@@ -127,12 +128,27 @@ def _loaded(text: Any, layer: str) -> types.CodeType:
             raw = binascii.a2b_base64(text)
         except ValueError:
             raw = text.encode("raw_unicode_escape")  # Keras 2.0
+        if not _is_of_this_python(_instructions(raw)):
+            raise ValueError(other)
         found = marshal.loads(raw)
     except Exception as error:
         raise ValueError(other) from error
-    if not isinstance(found, types.CodeType) or not all(map(_is_of_this_python, _codes(found))):
+    if not all(_is_of_this_python(code.co_code) for code in _codes(found)):
         raise ValueError(other)
     return found
+
+
+def _instructions(raw: bytes) -> bytes:
+    """The instructions in marshalled code, empty where they are not found.
+
+    They are read before Python makes code of them, as that writes into the caches of what it takes for
+    instructions, and beyond the end.
+    """
+    start = 1 + 5 * 4  # the mark of code, and five integers
+    if raw[:1] not in (b"c", b"\xe3") or raw[start : start + 1] not in (b"s", b"\xf3"):
+        return b""
+    size = int.from_bytes(raw[start + 1 : start + 5], "little")
+    return raw[start + 5 : start + 5 + size]
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
@@ -142,21 +158,29 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _codes(constant)
 
 
-def _is_of_this_python(code: types.CodeType) -> bool:
+def _is_of_this_python(instructions: bytes) -> bool:
     """Whether bytes read as instructions of this Python: each known, caches where they belong.
 
     Running others could end the process.
     """
     try:
-        found = list(dis.get_instructions(code))
+        # Room behind them for caches, and names for any number.
+        code = (lambda: 0).__code__.replace(
+            co_code=instructions + bytes(64),
+            co_consts=_ANY,
+            co_names=_ANY,
+            co_varnames=_ANY,
+            co_nlocals=len(_ANY),
+        )
+        found = [i for i in dis.get_instructions(code) if i.offset < len(instructions)]
     except Exception:
         return False
     # A cache is listed where no instruction of this Python has one; another release's differ in number.
     if not found or any(i.opname.startswith("<") or i.opname == "CACHE" for i in found):
         return False
     listed = {i.offset for i in found}
-    caches = [offset for offset in range(0, len(code.co_code), 2) if offset not in listed]
-    zero = [2 * i for i, byte in enumerate(code.co_code[::2]) if byte == 0]
+    caches = [offset for offset in range(0, len(instructions), 2) if offset not in listed]
+    zero = [2 * i for i, byte in enumerate(instructions[::2]) if byte == 0]
     starts = any(i.opname == "RESUME" for i in found[:4])
     ends = found[-1].opname in ("RETURN_VALUE", "RETURN_CONST", "RERAISE", "RAISE_VARARGS") or (
         found[-1].opname.startswith("JUMP")
