@@ -338,7 +338,9 @@ class Half(keras.layers.Layer):
         return inputs * 1.0
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        return keras.ops.cast(keras.ops.ones_like(inputs)[..., 0] * keras.ops.array([1.0, 0.0]), "bool")
+        return keras.ops.cast(
+            keras.ops.ones_like(inputs)[..., 0] * keras.ops.array([1.0, 0.0]), "bool"
+        )
 
 
 def test_layers_take_masks_of_custom_classes_as_they_did(tmp_path: Path) -> None:
