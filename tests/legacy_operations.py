@@ -149,7 +149,6 @@ RAW: dict[str, tuple[str, dict[int, Any], dict[str, Any]]] = {
 def build_raw(tk: Any, tf: Any, *, binary: bool) -> tuple[Any, list[Any]]:
     """One model of layers as tf.keras 2.0 to 2.3 wrote them, the node a text or a dict."""
     from google.protobuf import json_format
-    from tf_keras.src.engine.base_layer import TensorFlowOpLayer
 
     ends = {key: tk.Input((4,)) for key in "xyp"}
     ends |= {"s": tk.Input((4, 4, 4)), "u": tk.Input((1, 4)), "b": tk.Input((4,), dtype="bool")}
@@ -167,7 +166,8 @@ def build_raw(tk: Any, tf: Any, *, binary: bool) -> tuple[Any, list[Any]]:
                 given.insert(index, tf.constant(constant))
             node = _node(tf, graph, op, given, attributes)
         found = json_format.MessageToDict(node) if not binary else node.SerializeToString()
-        layer = TensorFlowOpLayer(found, f"{op}_{number}", dict(constants))
+        config = {"node_def": found, "name": f"{op}_{number}", "constants": dict(constants)}
+        layer = tk.layers.deserialize({"class_name": "TensorFlowOpLayer", "config": config})
         tensors = [ends[name] for name in inputs]
         made = layer(tensors[0] if len(tensors) == 1 else tensors)
         outputs += made if isinstance(made, list) else [made]
