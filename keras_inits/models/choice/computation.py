@@ -10,10 +10,10 @@ import keras
 
 from keras_inits.base import Scheme
 from keras_inits.models.flow.places import places
-from keras_inits.models.residual.branches import Branches, branches_of, traced
+from keras_inits.models.residual.branches import Branches, branches_of, closed_layers, traced
 from keras_inits.models.residual.graph import Graph
 from keras_inits.models.residual.parts import APART, Fused, fused
-from keras_inits.models.residual.trace import Trace, is_matrix
+from keras_inits.models.residual.trace import Trace
 from keras_inits.models.residual.uses import uses
 from keras_inits.models.variables.walk import STATE_ROLES, Slot
 from keras_inits.models.weights.geometry import Geometry
@@ -68,6 +68,7 @@ class Computation:
             return geometry
         return known if geometry is None else replace(geometry, parts=known.parts)
 
+    @cached_property
     def branches(self) -> Branches:
         """The residual branches; a ValueError where the model's inputs are not known, or it fails on them."""
         if isinstance(self._trace, ValueError):
@@ -91,16 +92,7 @@ class Computation:
             reason = f"whether its kernels hold several maps cannot be seen: {found}"
             self._unseen = [Problem(model.name, reason, _WHY)]
             return Graph([])
-        names = {id(place.layer): place.path for place in places(model)}
-        self._unseen = [
-            Problem(
-                names.get(id(layer), layer.name),
-                f"the call of {type(layer).__name__} cannot be followed: {reason}",
-                _WHY,
-            )
-            for layer, reason in found.closed
-            if any(map(is_matrix, layer.variables))
-        ]
+        self._unseen = closed_layers(found, model, _WHY)
         return Graph(found.steps)
 
     @cached_property
@@ -117,7 +109,8 @@ class Computation:
 
     @cached_property
     def _uses(self) -> dict[str, str]:
-        return uses(self._graph, {id(slot.variable): slot.path for slot in self.slots})
+        rows = self.branches.rows if self._graph.steps else []
+        return uses(self._graph, {id(slot.variable): slot.path for slot in self.slots}, rows)
 
 
 def _inner(scheme: Any) -> Any:

@@ -67,7 +67,7 @@ class Structure:
     def branches(self) -> Branches:
         """The residual branches; that there are none is a problem."""
         try:
-            found = self.computation.branches()
+            found = self.computation.branches
         except ValueError as error:
             self.problem(f"cannot see the model's residual branches: {error}")
             return Branches([])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import keras
@@ -168,23 +168,33 @@ def _tensor(shape: Iterable[int | None], dtype: Any) -> keras.KerasTensor:
     return keras.KerasTensor(sizes, dtype=keras.backend.standardize_dtype(dtype))
 
 
-def _problems(
-    found: Trace, sums: list[Sum], unclear: list[Step], model: Any, paths: dict[int, str]
-) -> list[Problem]:
-    names = {id(place.layer): place.path for place in places(model)}
-
-    def name(layer: Any) -> str:
-        return names.get(id(layer), layer.name)
-
-    problems = [
+def closed_layers(found: Trace, model: Any, why: str) -> list[Problem]:
+    """The layers with matrices whose call could not be followed, and `why` that matters."""
+    name = _names(model)
+    return [
         Problem(
-            name(layer),
-            f"the call of {type(layer).__name__} cannot be followed: {reason}",
-            "Branches inside of it are not seen: write it with layers and keras.ops alone.",
+            name(layer), f"the call of {type(layer).__name__} cannot be followed: {reason}", why
         )
         for layer, reason in found.closed
         if any(map(is_matrix, layer.variables))
     ]
+
+
+def _names(model: Any) -> Callable[[Any], str]:
+    """What gives the path of a layer of the model, else its name."""
+    paths = {id(place.layer): place.path for place in places(model)}
+    return lambda layer: paths.get(id(layer), layer.name)
+
+
+def _problems(
+    found: Trace, sums: list[Sum], unclear: list[Step], model: Any, paths: dict[int, str]
+) -> list[Problem]:
+    name = _names(model)
+    problems = closed_layers(
+        found,
+        model,
+        "Branches inside of it are not seen: write it with layers and keras.ops alone.",
+    )
     problems += [
         Problem(
             name(end.operation) if hasattr(end.operation, "variables") else name(end.layers[-1]),

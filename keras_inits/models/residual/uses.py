@@ -10,8 +10,7 @@ import keras
 import numpy as np
 
 from keras_inits.models.residual.graph import Graph
-from keras_inits.models.residual.rows import rows
-from keras_inits.models.residual.sums import residual_sums
+from keras_inits.models.residual.rows import Branch
 from keras_inits.models.residual.trace import SUMS, Step
 from keras_inits.models.variables.walk import role_of
 
@@ -19,10 +18,9 @@ _LOOKUPS = ("Embedding", "ReversibleEmbedding", "Take")
 _CHOICES = ("TopK", "Argmax")
 
 
-def uses(graph: Graph, paths: dict[int, str]) -> dict[str, str]:
+def uses(graph: Graph, paths: dict[int, str], branches: Iterable[Branch]) -> dict[str, str]:
     """By path, where the computation shows it: "position", "class token", "layer scale", "router",
     "embedding", or "embedding, head" of a table that also gives the logits."""
-    sums, _ = residual_sums(graph)
     tables: set[int] = set()
     multiplied: set[int] = set()
     known: dict[str, str] = {}
@@ -41,7 +39,7 @@ def uses(graph: Graph, paths: dict[int, str]) -> dict[str, str]:
             multiplied.update(map(id, step.matrices[-1:]))
         if step.matrices and _chooses(graph, step):
             say(step.matrices, "router")
-    known.update((path, "layer scale") for row in rows(graph, sums, paths) for path in row.scales)
+    known.update((path, "layer scale") for row in branches for path in row.scales)
     for table in tables & {*paths}:
         known[paths[table]] = "embedding, head" if table in multiplied else "embedding"
     return known
