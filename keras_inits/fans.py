@@ -47,6 +47,8 @@ def axes_pair(
     owner: str, input_axes: Sequence[int] | None, output_axes: Sequence[int] | None
 ) -> tuple[list[int] | None, list[int] | None]:
     """Both lists of axes, checked, or (None, None)."""
+    if input_axes is None and output_axes is None:
+        return None, None
     inputs = checks.axes(owner, "input_axes", input_axes)
     outputs = checks.axes(owner, "output_axes", output_axes)
     if (inputs is None) != (outputs is None):

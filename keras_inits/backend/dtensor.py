@@ -18,17 +18,18 @@ def rank() -> int:
     """This process's number, 0 where there is no group of them."""
     import torch
 
-    return torch.distributed.get_rank() if _in_group() else 0
+    return torch.distributed.get_rank() if in_group() else 0
 
 
 def world_size() -> int:
     """How many processes there are in the group, 1 without one."""
     import torch
 
-    return torch.distributed.get_world_size() if _in_group() else 1
+    return torch.distributed.get_world_size() if in_group() else 1
 
 
-def _in_group() -> bool:
+def in_group() -> bool:
+    """Whether processes work together: without a group there are no DTensors."""
     import torch
 
     return torch.distributed.is_available() and torch.distributed.is_initialized()
@@ -37,7 +38,9 @@ def _in_group() -> bool:
 def is_dtensor(tensor: Any) -> bool:
     """Whether a tensor is one; its module takes long to import, and has been where there is one."""
     module = sys.modules.get("torch.distributed.tensor")
-    return module is not None and isinstance(getattr(tensor, "data", tensor), module.DTensor)
+    if module is None or not in_group():
+        return False
+    return isinstance(getattr(tensor, "data", tensor), module.DTensor)
 
 
 def is_cut(layout: Any) -> bool:

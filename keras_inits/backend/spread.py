@@ -24,19 +24,27 @@ class Shard:
 
 def sharding(variable: Any) -> Any:
     """How the blocks of a variable are spread over devices; None where each has the whole."""
-    value = variable.value
-    if name() == "torch" and dtensor.is_dtensor(value):
-        return value.data if dtensor.is_cut(value.data) else None
-    if name() != "jax" or value.sharding.is_fully_replicated:
+    if not _can_be_spread():
         return None
-    return value.sharding
+    value = variable.value
+    if name() == "jax":
+        return None if value.sharding.is_fully_replicated else value.sharding
+    return value.data if dtensor.is_dtensor(value) and dtensor.is_cut(value.data) else None
+
+
+def _can_be_spread() -> bool:
+    # To ask Keras for a variable's value takes longer than all else here.
+    return name() == "jax" or (name() == "torch" and dtensor.in_group())
 
 
 def processes(variable: Any) -> tuple[int, ...]:
     """Those that hold a variable, or parts of it."""
-    if name() == "torch" and dtensor.is_dtensor(variable.value):
-        return tuple(sorted(dtensor.blocks(variable.value.data, variable.shape)))
-    if name() != "jax":
+    if not _can_be_spread():
+        return (0,)
+    if name() == "torch":
+        value = variable.value
+        if dtensor.is_dtensor(value):
+            return tuple(sorted(dtensor.blocks(value.data, variable.shape)))
         return _with_replicas()
     return tuple(sorted({device.process_index for device in variable.value.sharding.device_set}))
 
@@ -116,7 +124,7 @@ def placed(variable: Any, value: Any) -> Any:
     Each puts its own blocks there: Keras would have JAX compare the whole array among the processes, and
     PyTorch send it.
     """
-    if not isinstance(value, np.ndarray):
+    if not (isinstance(value, np.ndarray) and _can_be_spread()):
         return value
     if name() == "torch" and dtensor.is_dtensor(variable.value):
         layout = variable.value.data

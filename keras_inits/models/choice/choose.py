@@ -30,7 +30,7 @@ EMPTY = "built under deferred() and still zero: neither drawn nor loaded"
 GONE = "its FromArray has no numbers any more; left as it was"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Action:
     """What happens to one variable, and what chose it.
 
@@ -75,9 +75,10 @@ def choose(
         elif only_missing and not is_waiting(slot.variable):
             action = Action(slot, "keep", "kept: it has values")
         if action.kind == "keep" and is_waiting(slot.variable):
-            action = replace(action, problem=f"{EMPTY}; {action.source}")
-        action = replace(action, use=computation.use(slot))
-        actions.append(_fitted(action, structure, computation))
+            action.problem = f"{EMPTY}; {action.source}"
+        action.use = computation.use(slot)
+        _fit(action, structure, computation)
+        actions.append(action)
     return actions, problems + computation.problems
 
 
@@ -178,9 +179,10 @@ def _is_no_weight(slot: Slot) -> bool:
     return _is_never_drawn(slot) or isinstance(slot.layer, keras.layers.Normalization)
 
 
-def _fitted(action: Action, structure: bool | str | None, computation: Computation) -> Action:
+def _fit(action: Action, structure: bool | str | None, computation: Computation) -> None:
+    """Give an action the scheme that is drawn, and what it draws by."""
     if action.kind != "draw":
-        return action
+        return
     slot, geometry = action.slot, None
     wanted = action.named if structure is None else bool(structure)
     scheme = as_scheme(action.initializer)
@@ -188,8 +190,7 @@ def _fitted(action: Action, structure: bool | str | None, computation: Computati
         strides = structure == "strides"
         geometry = geometry_of(slot.layer, slot.role, slot.shape, strides=strides)
         geometry = computation.with_parts(slot, scheme, geometry)
-    scheme = fitted(scheme, geometry, slot.role)
-    problem = action.problem
-    if slot.role != "bias" and (counted := fans_by_shape(scheme, slot.shape, geometry)):
-        problem = f"{label(action.initializer)} {counted}: let a Scheme's law ask self.fans(shape)"
-    return replace(action, geometry=geometry, scheme=scheme, problem=problem)
+    action.geometry, action.scheme = geometry, fitted(scheme, geometry, slot.role)
+    if slot.role != "bias" and (counted := fans_by_shape(action.scheme, slot.shape, geometry)):
+        told = f"{label(action.initializer)} {counted}"
+        action.problem = f"{told}: let a Scheme's law ask self.fans(shape)"

@@ -144,6 +144,6 @@ def _has_own_operations(model: Any) -> bool:
             return True
         built_of_layers = isinstance(layer, keras.Sequential) or graph
         known = getattr(keras.layers, type(layer).__name__, None) is type(layer)
-        if layer.variables and not built_of_layers and not known:
+        if not built_of_layers and not known and layer.variables:
             return True
     return False

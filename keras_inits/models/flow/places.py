@@ -34,6 +34,8 @@ def _visit(
         return
     found[id(layer)] = Place(layer, "/".join(names) or layer.name, around)
     nested = sublayers(layer)
+    if not nested and not isinstance(layer, keras.Model):  # most layers hold no others
+        return
     # The graph that a Sequential makes of its layers holds the same variables.
     inside = [child for child, _ in children(layer, layer.variables, nested)]
     listed = list(layer.layers) if isinstance(layer, keras.Model) else []

@@ -139,9 +139,11 @@ def sublayers(layer: keras.Layer) -> list[keras.Layer]:
 def _collect(values: Iterable[Any], found: dict[int, keras.Layer], depth: int) -> None:
     for value in list(values):
         kind = _kind(value.__class__)  # TensorFlow's wrapper of a dict has the dict's class
+        if kind is None:
+            continue
         if kind is keras.layers.Layer:
             found.setdefault(id(value), value)
-        elif kind is not None and depth < 4 and value:
+        elif depth < 4 and value:
             _collect(value.values() if kind is dict else value, found, depth + 1)
 
 

@@ -125,6 +125,11 @@ def _visit(
     seen.add(id(layer))
     chain = (*parents, layer)
     nested = sublayers(layer)
+    if not nested and not isinstance(layer, keras.Model):  # most layers hold no others
+        own = [v for v in [*variables, *_rnn_states(layer)] if id(v) not in seen]
+        seen.update(map(id, own))
+        _add_own(own, chain, names, found)
+        return
     owners = children(layer, variables, nested)
     inside = [child for child, _ in owners]
     below = {id(v) for _, own in owners for v in own}

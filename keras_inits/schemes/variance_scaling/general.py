@@ -88,7 +88,8 @@ class VarianceScaling(Scheme, keras.initializers.VarianceScaling):
 
     def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         dims = super().check_shape(shape)
-        self.fans(dims)
+        if self.input_axes is not None:
+            self.fans(dims)  # raises where the shape has no such axes
         return dims
 
     def law(self, shape: tuple[int, ...]) -> laws.Law:
