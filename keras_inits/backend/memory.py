@@ -27,8 +27,13 @@ def snapshot(variable: Any) -> Any:
 
 def assignable(array: np.ndarray) -> Any:
     """The array as a variable takes it fastest; its memory is copied then, and stays the caller's."""
-    is_taken = name() == "torch" and array.dtype in _FLOATS and array.flags.writeable
-    return _of_torch(array) if is_taken else array
+    if array.dtype not in _FLOATS:
+        return array
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.constant(array)
+    return _of_torch(array) if name() == "torch" and array.flags.writeable else array
 
 
 def float32(tensor: Any) -> np.ndarray:
