@@ -170,6 +170,9 @@ def test_gain_takes_callables() -> None:
     assert ki.gain(keras.layers.LeakyReLU(0.5)) == pytest.approx((2 / 1.25) ** 0.5, rel=1e-6)
     jump = ki.gain(lambda x: keras.ops.where(x > 1 / 3, 1.0, 0.0 * x))
     assert jump == pytest.approx((math.erfc(1 / 3 / math.sqrt(2)) / 2) ** -0.5, rel=1e-5)
+    pole = ki.gain(lambda x: keras.ops.abs(x) ** -0.25)
+    moment = math.gamma(0.25) / (2**0.25 * math.sqrt(math.pi))  # E|z|^(-1/2)
+    assert pole == pytest.approx(moment**-0.5, rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,9 @@ ALL = {
     "minus log": laws.LogUniform(50.0, -1),
     "near one": laws.LogUniform(1.0005),
     "point": laws.Point(-2.5),
-    "discrete": laws.Discrete([3.0, -1.0, 0.0], [0.2, 0.3, 0.5]),
+    "step": laws.SoftplusStep(0.01, 2.0),
+    "times": laws.Times(laws.TruncatedNormal(1.0, 0.5, -2.0, 2.0), 3.0),
+    "discrete": laws.Discrete([3.0, -1.0, 0.0], [2, 3, 5]),
     "entries": laws.Entries(np.array([[1.0, 5.0], [2.0, 2.0]])),
     "mixed": MIXED,
 }
@@ -67,6 +69,57 @@ def test_density_is_the_slope_of_the_distribution(name: str) -> None:
         assert area == pytest.approx(float(law.cdf(high) - law.cdf(low)), rel=1e-7)
     low, high = law.support
     assert not law.pdf([low - 1.0, high + 1.0])[np.isfinite([low, high])].any()
+
+
+@pytest.mark.parametrize("law", ALL.values(), ids=ALL)
+def test_the_support_is_where_the_quantile_ends(law: laws.Law) -> None:
+    low, high = law.support
+    assert law.quantile([0.0, 1.0]) == pytest.approx([low, high], rel=1e-12)
+    assert law.cdf([low - 1.0, high + 1.0]).tolist() == pytest.approx([0.0, 1.0], abs=1e-15)
+    for n in range(1, 20):  # whose shares, rounded, add up to more than 1 or less
+        dice = laws.Discrete(range(n), [1] * n)
+        assert dice.quantile(1.0) == n - 1
+        assert dice.cdf(n - 1.0) <= 1.0
+
+
+def test_bounds_belong_to_the_support() -> None:
+    for law in (
+        *(ALL[name] for name in ("uniform", "cut", "tail", "log", "minus log", "near one")),
+        laws.SphereEntry(3, -1.5),
+        laws.SoftplusStep(0.5, 2.0),
+    ):
+        low, high = law.support
+        slack = 1e-9 * (high - low)
+        inside = law.pdf([low + slack, high - slack])
+        assert law.pdf([low, high]) == pytest.approx(inside, rel=1e-6), law
+
+
+@pytest.mark.parametrize("high", [1.0005, 1.5, 50.0])
+def test_moments_of_a_logarithm(high: float) -> None:
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    x = np.log1p((nodes + 1) / 2 * (high - 1.0))
+    mean = weights @ x / 2
+    law = laws.LogUniform(high, -1)
+    assert law.mean == pytest.approx(-mean, rel=1e-6)
+    assert law.std == pytest.approx(math.sqrt(weights @ (x - mean) ** 2 / 2), rel=1e-6)
+
+
+def test_a_symmetric_cut_leaves_the_mean_in_its_place() -> None:
+    assert [laws.TruncatedNormal(0.0, 1.0, -k, k).mean for k in (1.0, 2.0, 3.0)] == [0, 0, 0]
+
+
+def test_quantile_of_a_mixture_is_the_least() -> None:
+    """Between its parts, where the distribution function stands still, and at an atom."""
+    gap = laws.Mixture([laws.Uniform(0.0, 1.0), laws.Uniform(2.0, 3.0)], [1, 1])
+    assert gap.quantile(0.5) == pytest.approx(1.0, rel=1e-12)
+    atom = laws.Mixture([laws.Point(0.0), laws.Uniform(1.0, 2.0)], [1, 1])
+    assert atom.quantile([0.25, 0.5]).tolist() == [0.0, 0.0]
+
+
+def test_each_law_of_a_mixture_has_a_share() -> None:
+    for make in (laws.Mixture, laws.mixture):
+        with pytest.raises(ValueError, match="zip"):
+            make([laws.Normal(0.0, 1.0)], [1.0, 2.0])
 
 
 def test_atoms_are_told() -> None:
@@ -124,6 +177,27 @@ def test_draws_follow_the_law(law: laws.Law) -> None:
     assert np.array_equal(block, x[100:103])
 
 
+@pytest.mark.parametrize(
+    "law",
+    [
+        *(laws.Uniform(-1e6, 1e6), laws.Normal(0.0, 1e6), laws.TruncatedNormal(0.0, 1e6, 1.0, 2.0)),
+        *(laws.Point(1e6), laws.Discrete([-1e6, 1e6], [1, 1]), laws.SphereEntry(9, 1e6)),
+        laws.Times(laws.Normal(0.0, 1.0), 1e6),
+    ],
+    ids=str,
+)
+def test_a_law_says_whether_it_refuses_what_a_dtype_cannot_hold(law: laws.Law) -> None:
+    def draw() -> np.ndarray:
+        with np.errstate(over="ignore"):
+            return law.draw(DefaultStream(1), (9,), "float16")
+
+    if law.checked:
+        with pytest.raises(ValueError, match="float16"):
+            draw()
+    else:
+        assert np.isinf(draw()).any()
+
+
 def test_laws_say_themselves() -> None:
     texts = {
         laws.Uniform(-0.05, 0.05): "U(-0.05, 0.05)",
@@ -131,7 +205,12 @@ def test_laws_say_themselves() -> None:
         laws.TruncatedNormal(0.0, 0.1, -2.0, 2.0): "N(0, 0.1^2) cut at 2 sigma",
         laws.TruncatedNormal(1.0, 0.5, -1.0, 3.0): "N(1, 0.5^2) within [0.5, 2.5]",
         laws.Point(1.0): "1",
+        laws.LogUniform(9.0): "log U(1, 9)",
         laws.LogUniform(9.0, -1): "minus log U(1, 9)",
+        laws.Mixture([laws.Point(i) for i in range(4)], [1] * 4): (
+            "0.25 of the entries 0; 0.25 of the entries 1; 0.25 of the entries 2; 0.25 of the entries 3"
+        ),
+        laws.Mixture([laws.Point(i) for i in range(5)], [1] * 5): "a mixture of 5 laws",
         laws.Mixture([laws.Point(0.0), laws.Normal(0.0, 1.0)], [1, 3]): (
             "0.25 of the entries 0; 0.75 of the entries N(0, 1^2)"
         ),

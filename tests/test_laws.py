@@ -201,15 +201,20 @@ def test_large_and_small_gains() -> None:
         (lambda: ki.Identity(1e5), "float16"),
         (lambda: ki.Orthogonal(1e6, seed=1), "float16"),
         (lambda: ki.Gated(ki.Constant(1e5)), "float16"),
+        (lambda: ki.Scaled(ki.Uniform(1.0), 1e6, seed=1), "float16"),
+        (lambda: ki.Scaled(ki.Uniform(1.0), 1e39, seed=1), "float32"),
+        (lambda: ki.DataNormal(0.0, 1e6, seed=1), "float16"),
         (lambda: ki.FromArray(np.full((64, 64), 1e300)), "float32"),
+        (lambda: ki.StepBias(1.0, 1e6, seed=1), "float16"),
         (lambda: ki.keras1.Normal(1e5, seed=1), "float16"),
         (lambda: ki.keras1.Identity(1e5), "float16"),
     ],
 )
 def test_an_entry_that_the_dtype_cannot_hold_is_an_error(make, dtype: str) -> None:
     scheme = make()
+    shape = (64, 64)[: scheme.max_rank]
     with pytest.raises(ValueError, match=rf"finite in {dtype}|that {dtype} can hold"):
-        scheme((64, 64), dtype)
+        scheme(shape, dtype)
 
 
 def test_an_infinite_entry_that_is_meant_stays() -> None:

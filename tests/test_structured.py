@@ -1,10 +1,12 @@
 """What the schemes that are not a plain law promise: orthogonality, identity, data, constants."""
 
 import copy
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from cases import ONE_EACH, Case
 from conftest import to_numpy
 from scipy import stats
 
@@ -165,3 +167,61 @@ def test_streams_copy() -> None:
     np.testing.assert_array_equal(
         to_numpy(scheme((4, 5))), to_numpy(ki.HeNormal(seed=stream)((4, 5)))
     )
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("scheme", "shapes"),
+    [
+        (ki.Identity(2.0), [(1, 1), (3, 5), (5, 3)]),
+        (ki.Dirac(), [(1, 1, 1), (3, 2, 4), (4, 3, 3, 2), (2, 2, 2, 3, 3)]),
+        (ki.Dirac(2), [(3, 2, 4), (3, 3, 2, 8)]),
+        (ki.ZerO(), [(1, 1), (3, 3), (5, 3), (3, 5), (3, 2, 3), (3, 3, 2, 5), (2, 2, 2, 3, 3)]),
+        (ki.IDInit(2.0, noise=0.0), [(1, 1), (2, 5), (3, 2, 4), (3, 3, 2, 4)]),
+        (ki.IDInit(last=True, epsilon=0.5), [(1, 1), (2, 2), (2, 5), (3, 2, 4), (3, 3, 2, 4)]),
+        (ki.Bilinear(), [(1, 1, 1), (3, 2, 2), (4, 3, 3, 3), (4, 3, 2, 2, 2)]),
+        (ki.Chain(0.9, 0.1), [(1, 1), (2, 2), (5, 5)]),
+        (ki.DataNormal([1.0, -2.0], 0.0), [(2, 3), (3, 2, 4), (4, 3, 2, 1)]),
+        (ki.DataNormal([1.0, -2.0, 4.0], 0.0), [(3, 5)]),
+        (ki.ForgetGateBias(2.0, ki.Constant(0.5)), [(4,), (12,)]),
+    ],
+    ids=str,
+)
+def test_law_of_small_tensors(scheme: ki.Scheme, shapes: list[tuple[int, ...]]) -> None:
+    """Where nothing is drawn the law is that of the entries, in any rank."""
+    for shape in shapes:
+        x, law = scheme.draw(shape, ki.DefaultStream(1), "float64"), scheme.law(shape)
+        assert law.mean == pytest.approx(x.mean(), rel=1e-12, abs=1e-12), shape
+        assert law.std == pytest.approx(x.std(), rel=1e-12, abs=1e-12), shape
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("scheme", "shapes", "longest"),
+    [
+        (ki.Orthogonal(), [(1, 2), (3, 4), (2, 3, 4), (1, 1)], lambda s: max(np.prod(s[:-1]), s[-1])),
+        (ki.DeltaOrthogonal(), [(3, 1, 1), (3, 2, 4), (7, 5, 2, 3), (2, 3, 4, 2, 2)], lambda s: s[-1]),
+        (ki.Sparse(0.3, 1.0), [(1, 1), (4, 7), (2, 10)], lambda s: 1),
+        (ki.SparseInputs(2, 1.0), [(2, 1), (5, 3)], lambda s: 1),
+        (ki.Chrono(9.0), [(4,), (8,)], None),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_law_of_small_draws(scheme: ki.Scheme, shapes: list[tuple[int, ...]], longest: Any) -> None:
+    """It has as many zeros as the tensor, and about them the spread of entries of a unit vector."""
+    for shape in shapes:
+        x, law = scheme.draw(shape, ki.DefaultStream(1), "float64"), scheme.law(shape)
+        zeros = (x == 0).mean()
+        assert law.cdf(0.0) - law.cdf(-1e-300) == pytest.approx(zeros, abs=1e-12), shape
+        if longest:
+            assert law.std**2 == pytest.approx((1 - zeros) / longest(shape), rel=1e-12), shape
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("case", ONE_EACH, ids=lambda case: case.id)
+def test_a_block_is_a_part_of_the_whole(case: Case) -> None:
+    scheme, stream = case.make(case.shape, 0), ki.DefaultStream(1)
+    if scheme.elementwise:
+        index = tuple(slice(n // 3, n // 3 + n // (3 + i)) for i, n in enumerate(case.shape))
+        block = scheme.values(case.shape, "float32", stream, index)
+        np.testing.assert_array_equal(block, scheme.values(case.shape, "float32", stream)[index])

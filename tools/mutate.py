@@ -5,8 +5,8 @@
     python tools/mutate.py --write                  # the counts of all that is known, into docs/measured.md
 
 A mutant changes one number, truth value, operator or comparison. Of the test files that TESTS names for its
-module, the tests that run its line are tried, the quickest first, as many as take ten seconds; of all tests, where the
-line runs while the module is imported. What was found is kept in .mutants.jsonl, by the module's text, so that a run that was stopped
+module, the tests that run its line are tried, the quickest first, as many as take ten seconds; where the line runs while
+the module is imported, those that run the function, class or module around it. What was found is kept in .mutants.jsonl, by the module's text, so that a run that was stopped
 goes on; survivors are tried again, and printed with their line. Each mutant runs in a process of its own, `WORKERS` at a
 time: in a fork of one that has collected the tests, where the function is given the mutant's code; what runs
 while a module is imported, or survives so and ran then too, in a fork that imports the changed module. Strings and
@@ -53,7 +53,7 @@ TESTS = {
     "streams/block.py": "test_stream_contract.py",
     "streams/narrow.py": "test_stream_contract.py",
     "streams/seeds.py": "test_stream_contract.py test_stream_default.py",
-    "schemes": "test_laws.py test_structured.py test_schemes_structured.py test_schemes_meaning.py",
+    "schemes": "test_laws.py test_structured.py test_schemes_structured.py test_schemes_meaning.py test_errors.py test_draws.py",
     "legacy/keras1/fans.py": "test_legacy_keras1.py",
     "models/weights/geometry.py": "test_geometry.py test_models_structure.py",
     "models/choice/presets.py": "test_models_presets.py test_models_kept.py test_models_keras1.py",
@@ -100,6 +100,19 @@ UNSEEN = {
     "blocks = [part.reshape(*part.shape[:-1], turns, -2) for part in drawn]": "NumPy takes -2 for -1",
     "if low or high:": "the longer way to the same",
     'if slot.role != "kernel" and geometry is None:': "of attention only kernels have a geometry",
+    "merged[law] = merged.get(law, 0.0) - share": "their sum divides them, and has the same sign",
+    "for _ in range(201):": "finer than the result needs",
+    "middle = low + (high - low) / 3": "the longer way to the same",
+    "if width <= 1e-3:": "both ways agree there",
+    "nodes, weights = np.polynomial.legendre.leggauss(201)": "finer than the result needs",
+    "if self.high <= 0:": "both ways agree there",
+    "if self.high < 1:": "both ways agree there",
+    "if self.low <= 0:": "both ways agree there",
+    "if self.low < 1:": "both ways agree there",
+    "return min(max(low, 1.0), high)": "any point of the interval gives the same",
+    "reach = 101.0 / (abs(peak) + math.sqrt(peak * peak + 100.0))": "finer than the result needs",
+    "reach = 100.0 / (abs(peak) + math.sqrt(peak * peak + 101.0))": "finer than the result needs",
+    "nodes, weights = np.polynomial.legendre.leggauss(161)": "finer than the result needs",
 }
 Mutant = tuple[int, int, str]  # where the token starts and ends in the text, and what to write
 Seconds = dict[str, float]  # tests by their name in pytest, and what each takes
@@ -111,7 +124,14 @@ class Job(NamedTuple):
     file: str
     mutant: Mutant
     tests: Seconds  # that run its line
-    all_tests: Seconds  # of the module, where the line runs before the first test
+    imported: Seconds  # to try with the changed module imported, where the line runs before the first test
+
+
+class Span(NamedTuple):
+    """What a test must run to see a mutant of a line."""
+
+    lines: range  # the statement; of what runs as the module is imported, the function, class or module around it
+    inside: bool  # of a function
 
 
 class Ran(NamedTuple):
@@ -181,27 +201,30 @@ def shown(text: str, mutant: Mutant) -> str:
     return f"{line + 1}: {before.strip()}  ->  {after.strip()}"
 
 
-def spans(text: str) -> dict[int, range | None]:
-    """The lines of the statement on each line, or None where it runs as the module is imported."""
-    found: dict[int, range | None] = {}
+def spans(text: str) -> dict[int, Span]:
+    """For each line what tests must run to see a mutant there."""
+    found: dict[int, Span] = {}
 
-    def visit(node: ast.AST, inside: bool) -> None:
+    def visit(node: ast.AST, around: range, inside: bool) -> None:
         for child in ast.iter_child_nodes(node):
+            lines = around
             if isinstance(child, ast.stmt):
                 first = min(
                     [child.lineno, *(d.lineno for d in getattr(child, "decorator_list", []))]
                 )
-                lines = range(first, (child.end_lineno or 0) + 1)
-                found.update(dict.fromkeys(lines, lines if inside else None))
-            visit(child, inside or isinstance(child, ast.FunctionDef))
+                own = range(first, (child.end_lineno or 0) + 1)
+                lines = own if inside or isinstance(child, (ast.ClassDef, ast.FunctionDef)) else around  # fmt: skip
+                found.update(dict.fromkeys(own, Span(lines, inside)))
+            visit(child, lines, inside or isinstance(child, ast.FunctionDef))
 
-    visit(ast.parse(text), False)
+    visit(ast.parse(text), range(1, len(text.splitlines()) + 1), False)
     return found
 
 
 def forget() -> None:
-    """Empty the caches of the library."""
-    for name in [name for name in sys.modules if name.startswith("keras_inits")]:
+    """Empty the caches of the library, but that of the one wrapper of Keras's method."""
+    names = {name for name in sys.modules if name.startswith("keras_inits")}
+    for name in names - {"keras_inits.host.hooks"}:
         for value in list(vars(sys.modules[name]).values()):
             getattr(value, "cache_clear", int)()
 
@@ -380,12 +403,13 @@ def recorded(files: str) -> Ran:
         return Ran(*json.loads(told.read_text()))
 
 
-def choose(ran: Ran, file: str, lines: range | None) -> tuple[Seconds, Seconds]:
-    """Of the tests that run one of the lines, and of all tests if one runs before the first test."""
+def choose(ran: Ran, file: str, span: Span) -> tuple[Seconds, Seconds]:
+    """Of the tests that run one of the lines: to try in a fork, and with the changed module imported."""
     by_line = ran.lines.get(file, {})
-    names = {""} if lines is None else {n for line in lines for n in by_line.get(str(line), [])}
-    before = quickest(ran.seconds) if "" in names else {}
-    return quickest({name: ran.seconds[name] for name in names - {""}}), before
+    names = {name for line in span.lines for name in by_line.get(str(line), [])}
+    tests = quickest({name: ran.seconds[name] for name in names - {""}})
+    before = (tests or quickest(ran.seconds)) if "" in names or not span.inside else {}
+    return tests if span.inside else {}, before
 
 
 def quickest(tests: Seconds) -> Seconds:
@@ -426,14 +450,14 @@ def work(jobs: list[Job]) -> int:
                 raise SystemExit("the tests fail in another order")
         dead = {name for name, alive in known().items() if not alive}
         for job in jobs:
-            if key_of(job) in dead or (job.tests and not job.all_tests):
+            if key_of(job) in dead or (job.tests and not job.imported):
                 continue
             path = folder / "keras_inits" / job.file
             text = path.read_text()
             for old in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
                 old.unlink()
             path.write_text(changed(text, job.mutant))
-            note(job, passes(folder, job.all_tests))
+            note(job, passes(folder, job.imported))
             path.write_text(text)
     return 0
 

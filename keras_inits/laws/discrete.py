@@ -97,8 +97,8 @@ class Entries(Law):
         return np.searchsorted(self._sorted, x, side="right") / self._sorted.size
 
     def quantile(self, p: Any) -> np.ndarray:
-        n = self._sorted.size
-        return self._sorted[np.clip(np.ceil(np.asarray(p) * n).astype(int) - 1, 0, n - 1)]
+        rank = np.ceil(np.asarray(p) * self._sorted.size).astype(int)
+        return self._sorted[np.maximum(rank - 1, 0)]
 
     def __eq__(self, other: object) -> bool:
         return self is other

@@ -21,18 +21,20 @@ class Mixture(Law):
         for law, share in zip(laws, shares, strict=True):
             if share:
                 merged[law] = merged.get(law, 0.0) + share
-        self.laws = tuple(merged)
-        self.shares = tuple(share / sum(merged.values()) for share in merged.values())
+        whole = sum(merged.values())
+        self._parts = [(law, share / whole) for law, share in merged.items()]
+        self.laws = tuple(law for law, _ in self._parts)
+        self.shares = tuple(share for _, share in self._parts)
 
     @property
     def mean(self) -> float:
-        return math.fsum(s * law.mean for law, s in self._parts())
+        return math.fsum(s * law.mean for law, s in self._parts)
 
     @property
     def std(self) -> float:
         mean = self.mean
         return math.sqrt(
-            math.fsum(s * (law.std**2 + (law.mean - mean) ** 2) for law, s in self._parts())
+            math.fsum(s * (law.std**2 + (law.mean - mean) ** 2) for law, s in self._parts)
         )
 
     @property
@@ -41,34 +43,32 @@ class Mixture(Law):
 
     @property
     def support(self) -> tuple[float, float]:
-        lows, highs = zip(*(law.support for law in self.laws), strict=True)
-        return min(lows), max(highs)
+        bounds = [law.support for law in self.laws]
+        return min(low for low, _ in bounds), max(high for _, high in bounds)
 
     def pdf(self, x: Any) -> np.ndarray:
-        return np.sum([s * law.pdf(x) for law, s in self._parts()], axis=0)
+        return np.sum([s * law.pdf(x) for law, s in self._parts], axis=0)
 
     def cdf(self, x: Any) -> np.ndarray:
-        return np.sum([s * law.cdf(x) for law, s in self._parts()], axis=0)
+        return np.sum([s * law.cdf(x) for law, s in self._parts], axis=0)
 
     def quantile(self, p: Any) -> np.ndarray:
         p = np.asarray(p, float)
         each = [law.quantile(p) for law in self.laws]
         low, high = np.min(each, axis=0), np.max(each, axis=0)
         # The answer lies between the parts' own: halve until no number is left between.
-        for _ in range(200):
-            middle = low + (high - low) / 2
-            below = self.cdf(middle) < p
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        with np.errstate(invalid="ignore"):  # what starts at -infinity is reached there
+            for _ in range(200):
+                middle = low + (high - low) / 2
+                below = self.cdf(middle) < p
+                low, high = np.where(below, middle, low), np.where(below, high, middle)
         reached = self.cdf(low) >= p
         return np.where(reached, low, high)
-
-    def _parts(self) -> list[tuple[Law, float]]:
-        return list(zip(self.laws, self.shares, strict=True))
 
     def __str__(self) -> str:
         if len(self.laws) > 4:
             return f"a mixture of {len(self.laws)} laws"
-        return "; ".join(f"{share:.4g} of the entries {law}" for law, share in self._parts())
+        return "; ".join(f"{share:.4g} of the entries {law}" for law, share in self._parts)
 
 
 def mixture(laws: Sequence[Law | None], shares: Sequence[float]) -> Law | None:

@@ -55,7 +55,7 @@ class SphereEntry(Law):
         half = (self.n - 1) / 2
         u = np.asarray(x, float) / abs(self.gain)
         with np.errstate(divide="ignore", invalid="ignore"):
-            log = (half - 1) * np.log1p(-u * u) - special.betaln(half, half)
+            log = special.xlog1py(half - 1, -u * u) - special.betaln(half, half)
             density = np.exp(log - (2 * half - 1) * math.log(2)) / abs(self.gain)
         return np.where(np.abs(u) <= 1, density, 0.0)
 
@@ -91,22 +91,22 @@ class LogUniform(Law):
     def __init__(self, high: float, sign: int = 1) -> None:
         self.high, self.sign = high, sign
 
-    def _moment(self, k: int) -> float:
-        """E[log(u)^k], k = 1 or 2, by parts; near high = 1 by the series of the width."""
+    def _moments(self) -> tuple[float, float]:
+        """E[log(u)] and E[log(u)^2], by parts; near high = 1 by the series of the width."""
         width, log = self.high - 1.0, math.log(self.high)
         if width < 1e-3:
-            return width / 2 - width**2 / 6 if k == 1 else width**2 / 3 - width**3 / 4
-        if k == 1:
-            return (self.high * log - width) / width
-        return (self.high * (log * log - 2 * log) + 2 * width) / width
+            return width / 2 - width**2 / 6, width**2 / 3 - width**3 / 4
+        first = (self.high * log - width) / width
+        return first, self.high * log * log / width - 2 * first
 
     @property
     def mean(self) -> float:
-        return self.sign * self._moment(1)
+        return self.sign * self._moments()[0]
 
     @property
     def std(self) -> float:
-        return math.sqrt(max(self._moment(2) - self._moment(1) ** 2, 0.0))
+        first, second = self._moments()
+        return math.sqrt(max(second - first**2, 0.0))
 
     @property
     def support(self) -> tuple[float, float]:
@@ -119,24 +119,25 @@ class LogUniform(Law):
 
     def pdf(self, x: Any) -> np.ndarray:
         y = self.sign * np.asarray(x, float)
-        inside = (y >= 0) & (y <= math.log(self.high))
+        far = math.log(self.high)
+        inside = (y >= 0) & (y <= far)
         if not self.continuous:
             return np.where(inside, math.inf, 0.0)
-        return np.where(inside, np.exp(np.where(inside, y, 0.0)) / (self.high - 1), 0.0)
+        return np.where(inside, np.exp(np.minimum(y, far)) / (self.high - 1), 0.0)
 
     def cdf(self, x: Any) -> np.ndarray:
         if not self.continuous:
             return np.where(np.asarray(x) >= 0, 1.0, 0.0)
         y = np.clip(self.sign * np.asarray(x, float), 0.0, math.log(self.high))
         below = np.expm1(y) / (self.high - 1)
-        return below if self.sign > 0 else 1.0 - below
+        return below if self.sign == 1 else 1.0 - below
 
     def quantile(self, p: Any) -> np.ndarray:
         p = np.asarray(p, float)
-        return self.sign * np.log1p((p if self.sign > 0 else 1.0 - p) * (self.high - 1))
+        return self.sign * np.log1p((p if self.sign == 1 else 1.0 - p) * (self.high - 1))
 
     def __str__(self) -> str:
-        return f"{'' if self.sign > 0 else 'minus '}log U(1, {self.high:.6g})"
+        return f"{'' if self.sign == 1 else 'minus '}log U(1, {self.high:.6g})"
 
 
 class SoftplusStep(Law):

@@ -55,7 +55,8 @@ class TruncatedNormal(Scaled):
         from scipy import special
 
         z = np.clip(z, self.low, self.high)
-        if self.high < 0:  # the tails' probabilities keep their digits on the other side
+        # The tails' probabilities keep their digits on the other side.
+        if self.high < 0:
             return 1.0 - self._mirrored()._probability(-z)
         if self.low < 0:
             first, last = special.ndtr(self.low), special.ndtr(self.high)
@@ -81,7 +82,7 @@ class TruncatedNormal(Scaled):
         return np.clip(z, self.low, self.high)
 
     def _mirrored(self) -> TruncatedNormal:
-        return TruncatedNormal(0.0, 1.0, -self.high, -self.low)
+        return TruncatedNormal(self.location, self.stddev, -self.high, -self.low)
 
     def __str__(self) -> str:
         normal = Normal(self.location, self.stddev)

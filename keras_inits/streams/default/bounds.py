@@ -80,8 +80,11 @@ def truncation(mean: float, stddev: float, low: float, high: float) -> tuple[flo
 
 
 def inside(bound: float, dtype: Any, up: bool) -> Any:
-    """The number of `dtype` (also ml_dtypes') nearest to `bound` among those not below, or above."""
+    """The number of `dtype` (also ml_dtypes') nearest to `bound` among those not below, or above.
+
+    Infinite where the bound lies beyond them all: what overflows is not made to look as if it fitted.
+    """
     nearest = np.asarray(bound).astype(dtype)[()]
-    if float(nearest) < bound if up else float(nearest) > bound:
+    if math.isfinite(nearest) and (float(nearest) < bound if up else float(nearest) > bound):
         nearest = np.nextafter(nearest, nearest.dtype.type(math.inf if up else -math.inf))
     return nearest
