@@ -3,6 +3,7 @@ whenever and wherever one tree is packed; all else is in pyproject.toml."""
 
 import gzip
 import os
+import sys
 import sysconfig
 import tarfile
 from pathlib import Path
@@ -19,6 +20,7 @@ FLAGS = (
     if os.name == "nt"
     else ["-O3", "-g0", "-fno-fast-math", "-ffp-contract=off", "-fno-math-errno"]
 )
+SYMBOLS = ["-s"] if sys.platform == "linux" else []  # without the names of static functions
 # One wheel serves every later Python, but for those without a global lock.
 STABLE = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
@@ -54,6 +56,7 @@ setup(
             "keras_inits.streams.default._kernels",
             ["keras_inits/streams/default/_kernels.c"],
             extra_compile_args=FLAGS,
+            extra_link_args=SYMBOLS,
             py_limited_api=STABLE,
             optional=True,
         )

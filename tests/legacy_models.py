@@ -234,7 +234,8 @@ def losses(tk: Any, tf: Any) -> Any:
     mean, spread = tk.layers.Dense(3)(x), tk.layers.Dense(3)(x)
     model = tk.Model(x, tk.layers.Dense(2)(mean))
     model.add_loss(-0.5 * tf.reduce_mean(1 + spread - tf.square(mean) - tf.exp(spread)))
-    model.add_metric(tf.reduce_mean(tf.random.normal((3,)) * mean), name="noise")
+    noise = [1.3306282758712769, -0.19460822641849518, -0.538061797618866]
+    model.add_metric(tf.reduce_mean(tf.constant(noise) * mean), name="noise")
     return model, [_x(6)]
 
 

@@ -81,7 +81,10 @@ def test_the_files_are_those_that_tf_keras_writes_now(folder: Path, tmp_path: Pa
     again = _unpacked(archive, tmp_path / "again")
     assert [p.name for p in sorted(again.iterdir())] == [p.name for p in sorted(folder.iterdir())]
     for path in folder.glob("*.json"):
-        assert (again / path.name).read_text() == path.read_text(), path.name
+        # Parsed: protobuf writes the attributes of an operation in any order.
+        assert json.loads((again / path.name).read_text()) == json.loads(path.read_text()), (
+            path.name
+        )
     for path in folder.glob("*.npz"):
         with np.load(path) as before, np.load(again / path.name) as now:
             assert before.files == now.files

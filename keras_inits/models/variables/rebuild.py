@@ -81,14 +81,49 @@ def _rebuilt(layer: keras.Layer) -> tuple[keras.Layer | None, list[Made], Except
     Where the build assigned to a variable, its record says so; of another one the copy is symbolic.
     """
     with unchanged_python_random():
-        copied, made, error = _rebuild(layer, _symbolic)
-        if error is None:
-            return copied, made, None
-        # A build that computes with its variables, or assigns to them, needs real ones.
-        copied, made, error = _rebuild(layer, _filled("zeros"))
-        _, others, _ = _rebuild(layer, _filled("ones"))
+        plain = _judged_build(layer, {})
+        instead = {} if plain[2] is None else _made_into_layers(layer)
+        if not instead:
+            return plain
+        mended = _judged_build(layer, instead)
+        alike = mended[0] is not None and _made_into_layers(mended[0]) == instead
+        return mended if mended[2] is None and alike else plain
+
+
+def _judged_build(
+    layer: keras.Layer, instead: dict[str, Any]
+) -> tuple[keras.Layer | None, list[Made], Exception | None]:
+    copied, made, error = _rebuild(layer, instead, _symbolic)
+    if error is None:
+        return copied, made, None
+    # A build that computes with its variables, or assigns to them, needs real ones.
+    copied, made, error = _rebuild(layer, instead, _filled("zeros"))
+    _, others, _ = _rebuild(layer, instead, _filled("ones"))
     judged = [_judged(*pair) for pair in zip_longest(made, others[: len(made)])]
     return copied, judged, error
+
+
+def _made_into_layers(layer: keras.Layer) -> dict[str, Any]:
+    """Arguments of which the layer keeps no more than a layer that was made of them.
+
+    After `self.dropout = Dropout(dropout)`, also as `dropout_layer`, the argument is that layer's rate.
+    """
+    found = {}
+    for name in (p.name for p in _named(type(layer))):
+        for attribute in (name, f"{name}_layer"):
+            with suppress(Exception):
+                kept = getattr(layer, attribute)
+                if isinstance(kept, keras.layers.Dropout):
+                    found[name] = kept.rate
+                elif isinstance(kept, keras.layers.Activation):
+                    found[name] = kept.activation
+    return found
+
+
+def _named(cls: type) -> list[inspect.Parameter]:
+    """The parameters of a constructor that have a name."""
+    parameters = inspect.signature(cls).parameters.values()
+    return [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
 
 
 def _judged(made: Made, other: Made | None) -> Made:
@@ -107,7 +142,7 @@ def _judged(made: Made, other: Made | None) -> Made:
 
 
 def _rebuild(
-    layer: keras.Layer, stand_in: Callable[..., Any]
+    layer: keras.Layer, instead: dict[str, Any], stand_in: Callable[..., Any]
 ) -> tuple[keras.Layer | None, list[Made], Exception | None]:
     made: list[Made] = []
 
@@ -121,7 +156,7 @@ def _rebuild(
     with weights_made_by(add_weight) as original, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what cannot be rebuilt, which is told otherwise
         try:
-            copied = _copy(layer)
+            copied = _copy(layer, instead)
             config = layer.get_build_config()
             if config and not copied.built:
                 copied.build_from_config(config)
@@ -139,16 +174,16 @@ def _noted(layer: keras.Layer, call: dict[str, Any], variable: Any) -> Made:
     return replace(made, initializer=None, reason=_REPLACED) if lost else made
 
 
-def _copy(layer: keras.Layer) -> keras.Layer:
+def _copy(layer: keras.Layer, instead: dict[str, Any]) -> keras.Layer:
     cls = type(layer)
-    parameters = inspect.signature(cls).parameters.values()
-    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    named = _named(cls)
     kept, config = {}, {}
     for p in named:
         with suppress(Exception):  # `input` of a layer that was never called, say
             kept[p.name] = getattr(layer, p.name)  # arguments may be kept under their own names
+    kept |= instead
     try:
-        config = layer.get_config()
+        config = layer.get_config() | instead
         plain = {k: v for k, v in kept.items() if isinstance(v, (int, float, str))}
         if plain.keys() - config.keys():
             with suppress(Exception):

@@ -12,6 +12,7 @@ import keras
 
 from keras_inits.models.variables.origin import recover, sublayers
 from keras_inits.models.variables.rebuild import assigned_inside
+from keras_inits.models.variables.unbuilt import UNBUILT, is_ruled_out, may_make
 from keras_inits.models.variables.waiting import remembered
 
 _ROLES = {"seed_generator_state": "seed_state", "rnn_state": "state"}
@@ -57,6 +58,8 @@ class Walk:
 
     slots: list[Slot] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
+    # Of layers that are not built: path, the layer, the one around it.
+    unbuilt: list[tuple[str, keras.Layer, keras.Layer]] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Slot]:
         return iter(self.slots)
@@ -71,7 +74,8 @@ def walk(model: keras.Layer, owner: str = "walk") -> Walk:
     Also the states of stateful RNNs, which Keras does not count among a layer's variables.
 
     `problems` lists, as (path, reason), each variable whose initializer is not known, each variable
-    whose layer cannot be reached and each layer without variables because it is not built.
+    whose layer cannot be reached and each layer without variables because it is not built, unless
+    the config of the layer around it rules out that it ever is (`is_ruled_out`).
 
     Raises TypeError for what is not a Keras model or layer, ValueError for one that is not built or
     has no variables; the messages begin with `owner`, the function that was called.
@@ -103,6 +107,12 @@ def walk(model: keras.Layer, owner: str = "walk") -> Walk:
             found.slots.append(Slot(variable, variable.path, role_of(variable), (model,), own))
             if own is None:
                 found.problems.append((variable.path, "its layer is in no attribute of the model"))
+    classes = {type(layer) for slot in found for layer in slot.layers}
+    told: set[int] = set()  # each once, under the first layer that may call it
+    for path, layer, parent in found.unbuilt:
+        if id(layer) not in told and not is_ruled_out(layer, parent, classes):
+            told.add(id(layer))
+            found.problems.append((path, UNBUILT))
     return found
 
 
@@ -142,14 +152,15 @@ def _visit(
     for (child, theirs), segment in zip(owners, segments, strict=True):
         _visit(child, theirs, chain, (*names, segment), found, seen)
     _correct(layer, found, start)
-    empty = [c for c in nested if not c.built and id(c) not in seen and not c.variables]
-    seen.update(map(id, empty))
-    unbuilt = [c for c in empty if type(c).build is not keras.layers.Layer.build]
+    unbuilt = [c for c in nested if id(c) not in seen and may_make(c)]
     numbered = renumbered((child.name, stem(child)) for child in (*inside, *unbuilt))
     # The paths of what is built do not count what is not: equal names are numbered.
     numbered_names = renumbered((name, "") for name in (*segments, *numbered[len(inside) :]))
-    for name in numbered_names[len(inside) :]:
-        found.problems.append(("/".join((*names, name)), "not built: it has no variables yet"))
+    for name, child in zip(numbered_names[len(inside) :], unbuilt, strict=True):
+        if child.built:
+            _visit(child, [], chain, (*names, name), found, seen)
+        else:
+            found.unbuilt.append(("/".join((*names, name)), child, layer))
 
 
 def _correct(layer: keras.Layer, found: Walk, start: int) -> None:
