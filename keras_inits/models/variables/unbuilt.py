@@ -18,7 +18,7 @@ import keras
 from keras_inits.host import is_keras
 from keras_inits.models.variables.origin import layers_in, sublayers
 
-UNBUILT = (
+_UNBUILT = (
     "not built: it has no variables yet; the call that builds it draws them by its own initializers"
 )
 
@@ -49,6 +49,24 @@ def may_make(layer: keras.Layer) -> bool:
     if not layer.built and type(layer).build is not keras.layers.Layer.build:
         return True
     return any(map(may_make, sublayers(layer)))
+
+
+def listed(
+    unbuilt: list[tuple[str, keras.Layer, keras.Layer]], layers: list[keras.Layer]
+) -> list[tuple[str, str]]:
+    """The problems, (path, reason), of layers that are not built: each with its path and the layer around it.
+
+    Each is listed once, under the first layer that may call it. `layers` are those of the model.
+    """
+    if not unbuilt:
+        return []
+    distinct = {id(layer): layer for layer in layers}.values()
+    classes = {type(inner) for layer in distinct for inner in (layer, *sublayers(layer))}
+    told: dict[int, str] = {}
+    for path, layer, parent in unbuilt:
+        if id(layer) not in told and not is_ruled_out(layer, parent, classes):
+            told[id(layer)] = path
+    return [(path, _UNBUILT) for path in told.values()]
 
 
 def is_ruled_out(layer: keras.Layer, parent: keras.Layer, classes: Iterable[type]) -> bool:

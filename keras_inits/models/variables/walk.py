@@ -12,7 +12,7 @@ import keras
 
 from keras_inits.models.variables.origin import recover, sublayers
 from keras_inits.models.variables.rebuild import assigned_inside
-from keras_inits.models.variables.unbuilt import UNBUILT, is_ruled_out, may_make
+from keras_inits.models.variables.unbuilt import listed, may_make
 from keras_inits.models.variables.waiting import remembered
 
 _ROLES = {"seed_generator_state": "seed_state", "rnn_state": "state"}
@@ -107,12 +107,7 @@ def walk(model: keras.Layer, owner: str = "walk") -> Walk:
             found.slots.append(Slot(variable, variable.path, role_of(variable), (model,), own))
             if own is None:
                 found.problems.append((variable.path, "its layer is in no attribute of the model"))
-    classes = {type(layer) for slot in found for layer in slot.layers}
-    told: set[int] = set()  # each once, under the first layer that may call it
-    for path, layer, parent in found.unbuilt:
-        if id(layer) not in told and not is_ruled_out(layer, parent, classes):
-            told.add(id(layer))
-            found.problems.append((path, UNBUILT))
+    found.problems += listed(found.unbuilt, [x for slot in found for x in slot.layers])
     return found
 
 
