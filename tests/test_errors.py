@@ -84,9 +84,24 @@ def test_numbers(case: Case, name: str) -> None:
             "not empty, got shape (2,)",
         ),
         (
+            lambda: ki.DataNormal.from_data(np.zeros((0, 2))),
+            "DataNormal.from_data: x must be an array of finite numbers of shape (samples..., features), "
+            "not empty, got shape (0, 2)",
+        ),
+        (
             lambda: ki.FromArray([1.0], shape=[1]),
             "FromArray: shape, dtype and sha256 must be left to the array where one is given",
         ),
+        (
+            lambda: ki.FromArray([1.0], dtype="float32"),
+            "FromArray: shape, dtype and sha256 must be left to the array where one is given",
+        ),
+        (
+            lambda: ki.FromArray(None, [1], "float32", "0" * 63),
+            f"FromArray: sha256 must be 64 hexadecimal digits, got {'0' * 63!r}",
+        ),
+        (lambda: ki.FromArray(None, [1], "float32", 3), "FromArray: sha256 must be 64 hexadecimal digits, got 3"),
+        (lambda: ki.LRURing(1.0), "LRURing: r_min must be a finite number >= 0 and < 1, got 1.0"),
     ],
 )  # fmt: skip
 def test_values(make: Any, message: str) -> None:
@@ -113,6 +128,42 @@ def test_values(make: Any, message: str) -> None:
 def test_types(make: Any, message: str) -> None:
     with pytest.raises(TypeError, match=f"^{message}"):
         make()
+
+
+@pytest.mark.once
+def test_the_ends_of_ranges_are_taken() -> None:
+    normal = "keras_inits>normal"
+    for scheme in (
+        *(ki.Uniform(0), ki.Normal(0), ki.RandomNormal(0, 0), ki.TruncatedNormal(0, 0)),
+        *(ki.XavierNormal(0), ki.FanInUniform(0), ki.Sparse(0, 0), ki.Sparse(1, 0)),
+        *(ki.SparseInputs(1, 0), ki.SmallInit(1), ki.WangInit(1, 1), ki.Gated(normal, 1)),
+        *(ki.Chrono(2), ki.ICNR(normal, 1, axis=-2), ki.ICNR(normal, 1, axis=-1), ki.Dirac(1)),
+        *(ki.IDInit(0, True, 0, 0), ki.ConvolutionAware(0), ki.SignedConstant(sparsity=0)),
+        *(ki.LRURing(0, 1, 2 * math.pi), ki.DataNormal(0, 0), ki.RandomUniform(1, 1)),
+        ki.FromArray(None, [2], "float32"),
+    ):
+        assert isinstance(scheme.get_config(), dict)
+    assert ki.depth_factor("fixup", 1, layers=2) == 1
+    assert ki.depth_factor("deepnorm", 1, part="encoder", other_depth=1) == 0.87
+
+
+# Those of the others: any.
+RANKS = {
+    **dict.fromkeys(("DataNormal", "Orthogonal", "Siren", "RandomWalk", "keras1>Orthogonal"), (2, None)),
+    **dict.fromkeys(("Identity", "EchoState", "Chain", "HiPPO", "S4D", "LRURing"), (2, 2)),
+    **dict.fromkeys(("Sparse", "SparseInputs"), (2, 2)),
+    **dict.fromkeys(("DeltaOrthogonal", "ConvolutionOrthogonal", "ConvolutionAware"), (3, 5)),
+    **dict.fromkeys(("Dirac", "Bilinear", "ICNR"), (3, 5)),
+    **dict.fromkeys(("ZerO", "IDInit"), (2, 5)),
+    **dict.fromkeys(("ForgetGateBias", "Chrono", "StepBias", "PriorBias"), (1, 1)),
+    "Gated": (1, None),
+}  # fmt: skip
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("case", ONE_EACH, ids=lambda case: case.class_name)
+def test_ranks(case: Case) -> None:
+    assert (case.cls.min_rank, case.cls.max_rank) == RANKS.get(case.class_name, (0, None))
 
 
 @pytest.mark.parametrize("case", ONE_EACH, ids=lambda case: case.id)
@@ -201,6 +252,15 @@ def test_zero_size_shapes_give_empty_tensors(case: Case) -> None:
     ("make", "shape", "message"),
     [
         (lambda: ki.DeltaOrthogonal(), (3, 3, 8, 4), "with inputs <= outputs, got (3, 3, 8, 4)"),
+        (lambda: ki.DeltaOrthogonal(), (3, 4, 2), "with inputs <= outputs, got (3, 4, 2)"),
+        (lambda: ki.ConvolutionOrthogonal(), (3, 4, 2), "with inputs <= outputs, got (3, 4, 2)"),
+        (lambda: ki.ConvolutionOrthogonal(), (1, 3, 2, 4), "with inputs <= outputs, got (1, 3, 2, 4)"),
+        (lambda: ki.Bilinear(), (1, 2, 3), "(the last two axes), got (1, 2, 3)"),
+        (lambda: ki.EchoState(0.9), (1, 2), "a square matrix, got (1, 2)"),
+        (lambda: ki.SparseInputs(2), (1, 3), "at least connections=2 inputs (rows), got (1, 3)"),
+        (lambda: ki.S4D(), (3, 1), "(2, states), got (3, 1)"),
+        (lambda: ki.HiPPO(), (1, 2), "(N, N) for part 'state', got (1, 2)"),
+        (lambda: ki.HiPPO("input"), (2, 1), "(1, N) for part 'input', got (2, 1)"),
         (lambda: ki.Dirac(3), (3, 3, 4, 8), "divisible by groups=3, got (3, 3, 4, 8)"),
         (lambda: ki.DataNormal([1.0, 2.0], 1.0), (3, 4), "of 2 input features (the second-last axis), got (3, 4)"),
         (lambda: ki.FromArray([[1.0]]), (1, 2), "the array's, (1, 1), got (1, 2)"),

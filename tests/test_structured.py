@@ -1,6 +1,8 @@
 """What the schemes that are not a plain law promise: orthogonality, identity, data, constants."""
 
 import copy
+import math
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -80,7 +82,9 @@ def test_dirac_returns_its_input(
 
 
 def test_zero_is_the_identity_or_a_hadamard_slice() -> None:
-    np.testing.assert_array_equal(to_numpy(ki.ZerO()((5, 3))), np.eye(5, 3))
+    for inputs, outputs in ((5, 3), (3, 3)):
+        kernel = to_numpy(ki.ZerO()((inputs, outputs)))
+        np.testing.assert_array_equal(kernel, np.eye(inputs, outputs))
     from scipy.linalg import hadamard
 
     for inputs, outputs, order in [(3, 4, 4), (4, 7, 8), (5, 8, 8), (1, 2, 2)]:
@@ -115,6 +119,9 @@ def test_data_normal_follows_each_feature() -> None:
     errors = np.asarray(scheme.stddev) / np.sqrt(n)
     assert (np.abs(kernel.mean(axis=1) - scheme.mean) <= 5 * errors + 1e-6).all()
     assert (np.abs(kernel.std(axis=1) - scheme.stddev) <= 5 * errors / np.sqrt(2) + 1e-9).all()
+    images = ki.DataNormal.from_data(x.reshape(50, 10, 10, 3))
+    assert (images.mean, images.stddev) == (scheme.mean, scheme.stddev)
+    assert ki.DataNormal.from_data([[2.0]]).mean == [2.0]
 
 
 def test_from_array() -> None:
@@ -130,6 +137,9 @@ def test_from_array() -> None:
     assert to_numpy(ki.FromArray(3.0)(())) == 3.0
     gone = ki.FromArray.from_config({**config, "sha256": "0" * 64})
     assert not to_numpy(gone((1, 3))).any()
+    assert not to_numpy(gone((1, 3), "float16")).any()
+    assert gone.law((1, 3)) is None
+    assert not scheme.array.flags.writeable
     array[:] = 0
     assert to_numpy(scheme((1, 3))).any(), "the scheme keeps its own copy"
     assert ki.FromArray(array).get_config()["sha256"] != config["sha256"]
@@ -181,6 +191,9 @@ def test_streams_copy() -> None:
         (ki.IDInit(last=True, epsilon=0.5), [(1, 1), (2, 2), (2, 5), (3, 2, 4), (3, 3, 2, 4)]),
         (ki.Bilinear(), [(1, 1, 1), (3, 2, 2), (4, 3, 3, 3), (4, 3, 2, 2, 2)]),
         (ki.Chain(0.9, 0.1), [(1, 1), (2, 2), (5, 5)]),
+        (ki.S4D(), [(2, 1), (2, 3)]),
+        (ki.HiPPO(), [(1, 1), (3, 3)]),
+        (ki.HiPPO("input"), [(1, 1), (1, 3)]),
         (ki.DataNormal([1.0, -2.0], 0.0), [(2, 3), (3, 2, 4), (4, 3, 2, 1)]),
         (ki.DataNormal([1.0, -2.0, 4.0], 0.0), [(3, 5)]),
         (ki.ForgetGateBias(2.0, ki.Constant(0.5)), [(4,), (12,)]),
@@ -202,6 +215,7 @@ def test_law_of_small_tensors(scheme: ki.Scheme, shapes: list[tuple[int, ...]]) 
         (ki.Orthogonal(), [(1, 2), (3, 4), (2, 3, 4), (1, 1)], lambda s: max(np.prod(s[:-1]), s[-1])),
         (ki.DeltaOrthogonal(), [(3, 1, 1), (3, 2, 4), (7, 5, 2, 3), (2, 3, 4, 2, 2)], lambda s: s[-1]),
         (ki.Sparse(0.3, 1.0), [(1, 1), (4, 7), (2, 10)], lambda s: 1),
+        (ki.Sparse(0.0, 1.0), [(3, 1)], lambda s: 1),
         (ki.SparseInputs(2, 1.0), [(2, 1), (5, 3)], lambda s: 1),
         (ki.Chrono(9.0), [(4,), (8,)], None),
     ],
@@ -219,9 +233,107 @@ def test_law_of_small_draws(scheme: ki.Scheme, shapes: list[tuple[int, ...]], lo
 
 @pytest.mark.once
 @pytest.mark.parametrize("case", ONE_EACH, ids=lambda case: case.id)
+def test_law_of_an_empty_tensor(case: Case) -> None:
+    """It may be asked for: `initialize` tells of each variable its law."""
+    for axis in range(len(case.shape)):
+        shape = tuple(0 if i == axis else extent for i, extent in enumerate(case.shape))
+        law = case.make(shape, 0).law(shape)
+        assert law is None or math.isfinite(law.std)
+        if case.class_name in ("Bilinear", "Dirac", "HiPPO", "S4D", "ZerO"):
+            assert law.mean == law.std == 0
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("case", ONE_EACH, ids=lambda case: case.id)
 def test_a_block_is_a_part_of_the_whole(case: Case) -> None:
     scheme, stream = case.make(case.shape, 0), ki.DefaultStream(1)
+    own = case.class_name in (
+        "Identity",
+        "DataNormal",
+        "FromArray",
+        "keras1>Uniform",
+        "keras1>Normal",
+    )
+    assert scheme.elementwise == (own or case.cls.values is ki.Scheme.values)
     if scheme.elementwise:
         index = tuple(slice(n // 3, n // 3 + n // (3 + i)) for i, n in enumerate(case.shape))
         block = scheme.values(case.shape, "float32", stream, index)
         np.testing.assert_array_equal(block, scheme.values(case.shape, "float32", stream)[index])
+
+
+@pytest.mark.once
+def test_what_a_layer_asks_is_told() -> None:
+    """What one with groups draws map by map, and a whole bias of gates."""
+    assert {case.class_name for case in ONE_EACH if case.make(case.shape, 0).linear_map} == {
+        *("Identity", "Orthogonal", "DeltaOrthogonal", "ConvolutionOrthogonal", "ConvolutionAware"),
+        *("Dirac", "ZerO", "IDInit", "Bilinear"),
+    }
+    biases = {case.class_name for case in ONE_EACH if getattr(case.cls, "gate_bias", False)}
+    assert biases == {"ForgetGateBias", "Chrono"}
+    assert not ki.Dirac(2).linear_map
+    assert ki.Scaled(ki.Orthogonal(), 2.0).linear_map
+
+
+@pytest.mark.once
+def test_defaults() -> None:
+    assert ki.Constant().value == 0
+    assert (ki.SparseInputs().connections, ki.SparseInputs().stddev) == (15, 1)
+    assert ki.ConvolutionAware().noise == 0.05
+    assert ki.ConvolutionOrthogonal().gain == 1
+
+
+@pytest.mark.once
+def test_gates_are_along_the_last_axis() -> None:
+    scheme, one = ki.Gated(ki.GlorotNormal(), 3), ki.GlorotNormal()
+    for shape, block in (((6,), (2,)), ((4, 6), (4, 2)), ((3, 3, 4, 6), (3, 3, 4, 2))):
+        assert scheme.law(shape) == one.law(block)
+        stream = ki.DefaultStream(1)
+        parts = [one.draw(block, stream.child("gate", gate)) for gate in range(3)]
+        np.testing.assert_array_equal(scheme.draw(shape, stream), np.concatenate(parts, axis=-1))
+
+
+@pytest.mark.once
+def test_a_forget_gate_of_any_law() -> None:
+    stream = ki.DefaultStream(1)
+    law = ki.ForgetGateBias(ki.VarianceScaling(distribution="untruncated_normal")).law((12,))
+    assert law.std**2 == pytest.approx(1 / 3 / 4)
+    np.testing.assert_array_equal(
+        ki.ForgetGateBias("keras_inits>one").draw((8,), stream),
+        ki.ForgetGateBias().draw((8,), stream),
+    )
+
+
+@pytest.mark.once
+def test_at_the_ends_of_a_stream() -> None:
+    """What a stream gives once in 2^53 numbers."""
+    highest = SimpleNamespace(uniform=lambda shape, low, high, dtype: np.full(shape, high))
+    highest.child = lambda *names: highest
+    assert np.isfinite(ki.LRURing(0.5, 1.0).values((3, 4), "float64", highest)).all()
+    zero = SimpleNamespace(uniform=lambda shape, low, high, dtype: np.zeros(shape))
+    zero.child = lambda *names: zero
+    assert np.isfinite(ki.LRURing(0.0, 1.0).values((3, 4), "float64", zero)).all()
+    with pytest.raises(ValueError, match="EchoState: the drawn matrix must be not nilpotent"):
+        ki.EchoState(0.9).values((3, 3), "float64", zero)
+
+
+@pytest.mark.once
+def test_laws_of_small_fans() -> None:
+    assert ki.SignedConstant().law((1, 5)).std == pytest.approx(math.sqrt(2))
+    for n, counted in ((3, 6), (6, 6), (7, 7)):
+        g = math.sqrt(2) * math.exp(1.2 / (counted - 2.4))
+        assert ki.RandomWalk("relu").law((n, 5)).std == pytest.approx(g / math.sqrt(n))
+
+
+@pytest.mark.once
+def test_what_keras_draws_is_scaled() -> None:
+    scheme = ki.Scaled(keras.initializers.HeNormal(seed=1), 0.5)
+    assert not scheme.alike
+    assert not scheme.linear_map
+    assert scheme.law((4, 4)) is None
+    assert scheme.draw((4, 4), ki.DefaultStream(1)).std() > 0
+
+
+@pytest.mark.once
+def test_the_end_of_a_branch_feeds_each_output_from_two_inputs() -> None:
+    kernel = ki.IDInit(last=True, epsilon=0.25).draw((3, 3), ki.DefaultStream(1))
+    np.testing.assert_array_equal(kernel, 0.25 * (np.eye(3) - np.roll(np.eye(3), 1, axis=0)))

@@ -70,7 +70,7 @@ class DataNormal(Scheme):
 
     def law(self, shape: tuple[int, ...]) -> laws.Law | None:
         rows = np.broadcast_arrays(self.mean, self.stddev, np.zeros(shape[-2]))[:2]
-        parts = [laws.Normal(*row) for row in np.stack(rows, axis=-1).tolist()]
+        parts = [laws.Normal(*row) for row in np.stack(rows, axis=1).tolist()]
         return laws.mixture(parts, [1.0] * len(parts))
 
     def values(
@@ -153,7 +153,7 @@ class FromArray(Scheme):
         if sha256 is not None and not (isinstance(sha256, str) and len(sha256) == 64):
             raise checks.value_error("FromArray", "sha256", "64 hexadecimal digits", sha256)
         self.sha256 = sha256
-        if self.array is None and sha256 is not None:
+        if self.array is None:
             self.array = _alive.get((sha256, self.dtype, tuple(self.shape)))
 
     def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
@@ -179,7 +179,7 @@ class FromArray(Scheme):
         return name
 
     def law(self, shape: tuple[int, ...]) -> laws.Law | None:
-        return None if self.array is None else laws.Entries(self.array)
+        return None if self.array is None or 0 in shape else laws.Entries(self.array)
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None

@@ -55,8 +55,10 @@ class Dirac(Scheme):
         return dims
 
     def law(self, shape: tuple[int, ...]) -> laws.Law | None:
+        if 0 in shape:
+            return laws.Point(0.0)
         inputs, outputs = shape[-2], shape[-1] // self.groups
-        share = min(inputs, outputs) * self.groups / max(math.prod(shape), 1)
+        share = min(inputs, outputs) * self.groups / math.prod(shape)
         return laws.mixture([laws.Point(1.0), laws.Point(0.0)], [share, 1 - share])
 
     def values(
@@ -98,7 +100,9 @@ class ZerO(Scheme):
         return checks.float_dtype("ZerO", super().check_dtype(dtype))
 
     def law(self, shape: tuple[int, ...]) -> laws.Law | None:
-        share = 1 / max(math.prod(shape[:-2]), 1)
+        if 0 in shape:
+            return laws.Point(0.0)
+        share = 1 / math.prod(shape[:-2])
         centre = laws.Entries(self._matrix(*shape[-2:]))
         return laws.mixture([centre, laws.Point(0.0)], [share, 1 - share])
 
@@ -182,7 +186,7 @@ class IDInit(Scheme):
         rows, columns = math.prod(shape[:-1]), shape[-1]
         apart = np.subtract.outer(np.arange(rows), np.arange(columns)) % rows
         if self.last:
-            kernel = self.epsilon * ((apart == 0) * 1.0 - (apart == 1 % rows))
+            kernel = self.epsilon * ((apart == 0).astype(dtype) - (apart == 1 % rows))
         else:
             noise = stream.normal((rows, columns), 0.0, self.noise, dtype)
             kernel = self.scale * (apart == 0) + noise

@@ -157,7 +157,7 @@ class ConvolutionOrthogonal(Scheme):
 def _projection(n: int, dtype: str, stream: Stream) -> np.ndarray:
     """Onto the span of some columns of a Haar-distributed Q, each taken with probability 1/2."""
     q = orthogonal((n, n), 1.0, dtype, stream).astype("float64")
-    chosen = q[:, stream.child("chosen").signs((n,)) > 0]
+    chosen = q[:, stream.child("chosen").signs((n,)) == 1]
     return chosen @ chosen.T
 
 

@@ -129,5 +129,7 @@ class TruncatedNormal(Scheme):
         self.corrected = checks.boolean("TruncatedNormal", "corrected", corrected)
 
     def law(self, shape: tuple[int, ...]) -> laws.Law:
-        kept = laws.TruncatedNormal(0.0, 1.0, self.low, self.high).std if self.corrected else 1.0
+        kept = (
+            laws.TruncatedNormal(self.mean, 1.0, self.low, self.high).std if self.corrected else 1.0
+        )
         return laws.TruncatedNormal(self.mean, self.stddev / kept, self.low, self.high)

@@ -50,7 +50,7 @@ class HiPPO(Scheme):
         return dims
 
     def law(self, shape: tuple[int, ...]) -> laws.Law | None:
-        return laws.Entries(self._matrix(shape[1])) if shape[1] else laws.Point(0.0)
+        return laws.Entries(self._matrix(shape[1])) if 0 not in shape else laws.Point(0.0)
 
     def values(
         self, shape: tuple[int, ...], dtype: str, stream: Stream, index: Index = None
