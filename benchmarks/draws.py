@@ -29,6 +29,8 @@ LAWS = {
     "normal": ((4096, 4096), keras_inits.RandomNormal(0.0, 0.05, seed=1)),
     "truncated normal": ((4096, 4096), keras_inits.TruncatedNormal(0.0, 0.05, seed=1)),
     "orthogonal": ((2048, 2048), keras_inits.Orthogonal(seed=1)),
+    "orthogonal, dense": ((512, 512), keras_inits.Orthogonal(seed=1)),
+    "orthogonal, convolution": ((3, 3, 512, 512), keras_inits.Orthogonal(seed=1)),
     "truncated normal, small": ((64, 64), keras_inits.TruncatedNormal(0.0, 0.05, seed=1)),
 }
 Draw = Callable[[tuple[int, ...], str], object]
@@ -49,6 +51,7 @@ def torch_peers() -> dict[str, Draw]:
         "normal": on_empty(init.normal_, 0.0, 0.05),
         "truncated normal": on_empty(init.trunc_normal_, 0.0, 0.05, -0.1, 0.1),
         "orthogonal": on_empty(init.orthogonal_),
+        "orthogonal, dense": on_empty(init.orthogonal_),
         "truncated normal, small": on_empty(init.trunc_normal_, 0.0, 0.05, -0.1, 0.1),
     }
 
@@ -60,6 +63,8 @@ def keras_peers() -> dict[str, Draw]:
         "normal": host.RandomNormal(0.0, 0.05, seed=1),
         "truncated normal": host.TruncatedNormal(0.0, 0.05, seed=1),
         "orthogonal": host.Orthogonal(seed=1),
+        "orthogonal, dense": host.Orthogonal(seed=1),
+        "orthogonal, convolution": host.Orthogonal(seed=1),
         "truncated normal, small": host.TruncatedNormal(0.0, 0.05, seed=1),
     }
 
@@ -89,7 +94,7 @@ def main() -> None:
     for name, peer in (torch_peers() if on_torch else keras_peers()).items():
         shape, scheme = LAWS[name]
         for dtype in ("float32", "bfloat16", "float16"):
-            if name == "orthogonal" and dtype != "float32":
+            if name.startswith("orthogonal") and dtype != "float32":
                 continue  # both take the time of float32, and a host's QR may refuse
             runs = {
                 "fill": lambda shape=shape: np.full(shape, 1.0, np.float32),
