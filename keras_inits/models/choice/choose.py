@@ -79,7 +79,7 @@ def choose(
         action.use = computation.use(slot)
         _fit(action, structure, computation)
         actions.append(action)
-    return actions, problems + computation.problems
+    return actions, problems + computation.problems + computation.not_built(found.unbuilt)
 
 
 def _only(found: Walk, only: Any) -> set[Slot]:

@@ -21,6 +21,9 @@ from keras_inits.models.weights.layers import is_norm
 from keras_inits.reports.report import Problem
 from keras_inits.schemes.recurrent import Gated
 
+_NOT_BUILT = (
+    "not built: it has no variables yet; the call that builds it draws them by its own initializers"
+)
 _WHY = "A kernel that holds queries, keys and values has the fans of one map: say its parts by register_geometry."
 
 
@@ -75,10 +78,28 @@ class Computation:
             raise self._trace
         return branches_of(self.model, self.slots, self._trace)
 
+    def not_built(self, unbuilt: list[tuple[str, tuple[Any, ...]]]) -> list[Problem]:
+        """Those of the layers, as `walk` gives them, that the model may call.
+
+        Not one that it calls neither in inference nor in training, where all that is around it was followed.
+        """
+        if not unbuilt:
+            return []
+        traces = (self._trace, self._traced(training=True))
+
+        def is_left_out(layers: tuple[Any, ...]) -> bool:
+            known = [isinstance(found, Trace) and all(map(found.knows, layers)) for found in traces]
+            return all(known)
+
+        return [Problem(path, _NOT_BUILT) for path, layers in unbuilt if not is_left_out(layers)]
+
     @cached_property
     def _trace(self) -> Trace | ValueError:
+        return self._traced()
+
+    def _traced(self, training: bool = False) -> Trace | ValueError:
         try:
-            return traced("initialize", self.model, self._x)
+            return traced("initialize", self.model, self._x, training)
         except ValueError as error:
             return error
 

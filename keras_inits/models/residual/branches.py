@@ -121,11 +121,11 @@ def branches_of(model: Any, slots: Iterable[Slot], found: Trace) -> Branches:
     )
 
 
-def traced(owner: str, model: Any, x: Any) -> Trace:
+def traced(owner: str, model: Any, x: Any, training: bool = False) -> Trace:
     """The model's operations on inputs like `x`, or as it declares; an error says for which ones it fails."""
     inputs = _symbolic_inputs(owner, model, x)
     try:
-        return trace(model, inputs)
+        return trace(model, inputs, training)
     except Exception as error:
         raise ValueError(
             f"{owner}: model {model.name!r} fails on inputs of shape {shapes(inputs)}: "

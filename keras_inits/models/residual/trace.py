@@ -66,6 +66,12 @@ class Trace:
     steps: list[Step] = field(default_factory=list)
     outputs: list[Any] = field(default_factory=list)
     closed: list[tuple[Any, str]] = field(default_factory=list)
+    called: set[int] = field(default_factory=set)
+    opened: set[int] = field(default_factory=set)
+
+    def knows(self, layer: Any) -> bool:
+        """Whether all that a layer calls is known: it was followed, or nothing calls it."""
+        return id(layer) in self.opened or id(layer) not in self.called
 
 
 def is_matrix(weight: Any) -> bool:
@@ -73,9 +79,12 @@ def is_matrix(weight: Any) -> bool:
     return sum(size != 1 for size in weight.shape) > 1
 
 
-def trace(model: Any, inputs: Any) -> Trace:
-    """Follow `model` on symbolic `inputs`: KerasTensors in the structure that it takes."""
-    found = _Follower()
+def trace(model: Any, inputs: Any, training: bool = False) -> Trace:
+    """Follow `model` on symbolic `inputs`: KerasTensors in the structure that it takes.
+
+    With `training` as a training step calls it; then all layers must open.
+    """
+    found = _Follower(training)
 
     def run() -> None:
         with warnings.catch_warnings(), symbolic_calls(found.call, found.operation):
@@ -89,18 +98,23 @@ def trace(model: Any, inputs: Any) -> Trace:
 
 
 class _Follower:
-    def __init__(self) -> None:
+    def __init__(self, training: bool) -> None:
         self.trace = Trace()
         self.layers: list[Any] = []
+        self.given = {"training": True} if training else {}
 
     def call(self, original: Any, layer: Any, args: Any, kwargs: Any) -> Any:
         """What a layer gives: opened, or as one step."""
         if not layer.built and type(layer).build is not _L.Layer.build:
             raise ValueError(f"layer {layer.name!r} is not built")
+        self.trace.called.add(id(layer))
         if _is_opened(layer):
             try:
                 return self._open(layer, args, kwargs)
             except Exception as error:
+                if self.given:
+                    raise
+                self.trace.opened.discard(id(layer))
                 self.trace.closed.append((layer, told(error)))
         outputs = original(*args, **kwargs)
         if _has_unknown(outputs) and not _has_unknown((args, kwargs)):
@@ -117,7 +131,9 @@ class _Follower:
         steps, closed = len(self.trace.steps), len(self.trace.closed)
         self.layers.append(layer)
         try:
-            return layer.call(*args, **_accepted(layer.call, kwargs))
+            outputs = layer.call(*args, **_accepted(layer.call, kwargs | self.given))
+            self.trace.opened.add(id(layer))
+            return outputs
         except Exception:
             del self.trace.steps[steps:], self.trace.closed[closed:]
             raise

@@ -130,13 +130,9 @@ def _first_line(error: Exception) -> str:
 
 def sublayers(layer: keras.Layer) -> list[keras.Layer]:
     """The layers that `layer` holds in its attributes, directly or in containers, each once."""
-    return [inner for inner in layers_in(vars(layer).values()) if inner is not layer]
-
-
-def layers_in(values: Iterable[Any]) -> list[keras.Layer]:
-    """The layers among values, directly or in containers, each once."""
     found: dict[int, keras.Layer] = {}
-    _collect(values, found, depth=0)
+    _collect(vars(layer).values(), found, depth=0)
+    found.pop(id(layer), None)
     return list(found.values())
 
 

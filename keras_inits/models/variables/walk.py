@@ -12,7 +12,6 @@ import keras
 
 from keras_inits.models.variables.origin import recover, sublayers
 from keras_inits.models.variables.rebuild import assigned_inside
-from keras_inits.models.variables.unbuilt import listed, may_make
 from keras_inits.models.variables.waiting import remembered
 
 _ROLES = {"seed_generator_state": "seed_state", "rnn_state": "state"}
@@ -58,8 +57,8 @@ class Walk:
 
     slots: list[Slot] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
-    # Of layers that are not built: path, the layer, the one around it.
-    unbuilt: list[tuple[str, keras.Layer, keras.Layer]] = field(default_factory=list)
+    #: Layers without variables that a call may build: the path, and the layer after those around it.
+    unbuilt: list[tuple[str, tuple[keras.Layer, ...]]] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Slot]:
         return iter(self.slots)
@@ -73,22 +72,17 @@ def walk(model: keras.Layer, owner: str = "walk") -> Walk:
 
     Also the states of stateful RNNs, which Keras does not count among a layer's variables.
 
-    `problems` lists, as (path, reason), each variable whose initializer is not known, each variable
-    whose layer cannot be reached and each layer without variables because it is not built, unless
-    the config of the layer around it rules out that it ever is (`is_ruled_out`).
+    `problems` lists, as (path, reason), each variable whose initializer is not known and each variable
+    whose layer cannot be reached; `unbuilt`, each layer that has no variables because it is not built.
 
     Raises TypeError for what is not a Keras model or layer, ValueError for one that is not built or
     has no variables; the messages begin with `owner`, the function that was called.
     """
     if not isinstance(model, keras.layers.Layer):
         found_in = type(model).__module__.partition(".")[0]
-        hint = (
-            ""
-            if found_in != "tf_keras"
-            else (
-                " of the tf_keras package: save it as .h5 and load that by keras_inits.legacy_load_model"
-            )
-        )
+        hint = ""
+        if found_in == "tf_keras":
+            hint = " of the tf_keras package: save it as .h5 and load that by keras_inits.legacy_load_model"
         raise TypeError(f"{owner}: model must be a Keras model, got {type(model).__name__}{hint}")
     variables = model.variables
     if not model.built:
@@ -107,7 +101,6 @@ def walk(model: keras.Layer, owner: str = "walk") -> Walk:
             found.slots.append(Slot(variable, variable.path, role_of(variable), (model,), own))
             if own is None:
                 found.problems.append((variable.path, "its layer is in no attribute of the model"))
-    found.problems += listed(found.unbuilt, [x for slot in found for x in slot.layers])
     return found
 
 
@@ -147,7 +140,7 @@ def _visit(
     for (child, theirs), segment in zip(owners, segments, strict=True):
         _visit(child, theirs, chain, (*names, segment), found, seen)
     _correct(layer, found, start)
-    unbuilt = [c for c in nested if id(c) not in seen and may_make(c)]
+    unbuilt = [c for c in nested if id(c) not in seen and _may_make(c)]
     numbered = renumbered((child.name, stem(child)) for child in (*inside, *unbuilt))
     # The paths of what is built do not count what is not: equal names are numbered.
     numbered_names = renumbered((name, "") for name in (*segments, *numbered[len(inside) :]))
@@ -155,7 +148,16 @@ def _visit(
         if child.built:
             _visit(child, [], chain, (*names, name), found, seen)
         else:
-            found.unbuilt.append(("/".join((*names, name)), child, layer))
+            found.unbuilt.append(("/".join((*names, name)), (*chain, child)))
+
+
+def _may_make(layer: keras.Layer) -> bool:
+    """Whether a call may make variables in a layer that has none: there, or in a layer inside of it."""
+    if layer.variables:
+        return False
+    if not layer.built and type(layer).build is not keras.layers.Layer.build:
+        return True
+    return any(map(_may_make, sublayers(layer)))
 
 
 def _correct(layer: keras.Layer, found: Walk, start: int) -> None:
