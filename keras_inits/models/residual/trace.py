@@ -12,6 +12,7 @@ import inspect
 import math
 import warnings
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -20,6 +21,7 @@ import numpy as np
 from keras_inits import host
 from keras_inits.host.hooks import symbolic_calls
 from keras_inits.models.flow.batch import one_line
+from keras_inits.models.flow.places import places
 from keras_inits.models.weights.layers import ATTENTION
 
 _L = keras.layers
@@ -84,7 +86,7 @@ def trace(model: Any, inputs: Any, training: bool = False) -> Trace:
 
     With `training` as a training step calls it; then all layers must open.
     """
-    found = _Follower(training)
+    found = _Follower(model, training)
 
     def run() -> None:
         with warnings.catch_warnings(), symbolic_calls(found.call, found.operation):
@@ -98,17 +100,19 @@ def trace(model: Any, inputs: Any, training: bool = False) -> Trace:
 
 
 class _Follower:
-    def __init__(self, training: bool) -> None:
+    def __init__(self, model: Any, training: bool) -> None:
+        self.model = model
         self.trace = Trace()
         self.layers: list[Any] = []
         self.given = {"training": True} if training else {}
 
     def call(self, original: Any, layer: Any, args: Any, kwargs: Any) -> Any:
         """What a layer gives: opened, or as one step."""
-        if not layer.built and type(layer).build is not _L.Layer.build:
+        is_built = layer.built or type(layer).build is _L.Layer.build
+        if not is_built and id(layer) in self.held:
             raise ValueError(f"layer {layer.name!r} is not built")
         self.trace.called.add(id(layer))
-        if _is_opened(layer):
+        if is_built and _is_opened(layer):
             try:
                 return self._open(layer, args, kwargs)
             except Exception as error:
@@ -121,6 +125,11 @@ class _Follower:
             return self._open(layer, args, kwargs)  # shapes of its build, not of these inputs
         self._add(layer, (args, kwargs), outputs, [v for v in layer.variables if _is_float(v)])
         return outputs
+
+    @cached_property
+    def held(self) -> set[int]:
+        """The layers of the model; others were made by the call that calls them."""
+        return {id(place.layer) for place in places(self.model)}
 
     def operation(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> None:
         """Take down an operation of `keras.ops`."""
