@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 from conftest import python, require
 
@@ -65,6 +66,7 @@ def spread_model(kind):
         layout = keras.distribution.LayoutMap(mesh)
         layout[".*wide.*kernel"] = keras.distribution.TensorLayout([None, "model"], mesh)
         layout[".*narrow.*kernel"] = keras.distribution.TensorLayout(["model", None], mesh)
+        layout[".*query/kernel"] = keras.distribution.TensorLayout([None, "model", None], mesh)
         distribution = keras.distribution.ModelParallel(layout_map=layout)
     keras.distribution.set_distribution(distribution)
     return build()
@@ -105,17 +107,61 @@ model = spread_model(kind)
 refused = answer_of(ki.initialize, model, RULES, seed=3 + number)
 drawn[0] = 0
 report = ki.initialize(model, RULES, seed=3)
-x = np.random.default_rng(0).normal(size=(64, 512)).astype("float32")
-reading = [answer_of(f, model, x) for f in (ki.lsuv, ki.data_dependent, ki.inspect, ki.recommend)]
-reading += [answer_of(ki.audit, model), answer_of(ki.attention_init, model), answer_of(ki.lora_init, model, "pissa")]
-answer = [report.digest, ki.digest(model), drawn[0], refused, reading]
+answer = [report.digest, ki.digest(model), drawn[0], refused]
 distribution = keras.distribution.distribution()
-keras.distribution.set_distribution(None)
-alone = build()
+
+def undistributed(function, *arguments):
+    keras.distribution.set_distribution(None)
+    try:
+        return function(*arguments)
+    finally:
+        keras.distribution.set_distribution(distribution)
+
+alone = undistributed(build)
 ki.initialize(alone, RULES, seed=3)  # dropout's seeds, too, which are no weights
-ki.lsuv(alone, x, seed=0, progress=False)
-model.set_weights(alone.get_weights())
-answer.append(ki.digest(alone) == ki.digest(model))
+
+def alike(function, model=model, alone=alone):
+    # What comes from many processes is what comes from one.
+    found, expected = function(model), undistributed(function, alone)
+    return [found.to_dict() == expected.to_dict(), ki.digest(model) == ki.digest(alone)]
+
+def in_the_last(call, function):
+    # All processes do it; the last one with another call of Dense.
+    original_call = L.Dense.call
+    if number == count - 1:
+        L.Dense.call = lambda self, x, **named: call(original_call(self, x, **named))
+    found = answer_of(function, model)
+    L.Dense.call = original_call
+    return found
+
+def lost(y):
+    raise OSError("lost")
+
+x = np.random.default_rng(0).normal(size=(64, 512)).astype("float32")
+start = lambda m: ki.lsuv(m, x, seed=0, progress=False)
+low = lambda m: ki.lsuv(m, x, seed=1, memory="low", progress=False)
+reads = [lambda m: ki.inspect(m, x, seed=0), lambda m: ki.recommend(m, x, progress=False), ki.audit]
+equal = [alike(start), ki.digest(model), alike(low)]
+texts = [answer_of(ki.lsuv, model, x + number), answer_of(ki.lsuv, model, x, target_std=1.0 + number)]
+for function in (start, low):
+    texts.append(in_the_last(lost, function))
+    equal.append(ki.digest(model) == ki.digest(alone))
+rounded = in_the_last(lambda y: y * 1.000001, start)
+equal += [alike(lambda m: rounded if m is model else start(m))[1], *map(alike, reads)]
+equal += [alike(lambda m: ki.data_dependent(m, x, equal_rates=rates, seed=0, progress=False)) for rates in (False, True)]
+def attending():
+    inputs = keras.Input((5, 16))
+    out = L.Dense(16, name="out")
+    model = keras.Model(inputs, out(L.MultiHeadAttention(8, 2)(inputs, inputs)))
+    out.enable_lora(2)
+    ki.initialize(model, seed=0)
+    return model
+
+pair = attending(), undistributed(attending)
+equal.append(alike(lambda m: ki.attention_init(m, seed=0), *pair))
+equal.append(alike(lambda m: ki.lora_init(m, "eva", x=x[:, :80].reshape(64, 5, 16), seed=0), *pair))
+equal.append(alike(lambda m: ki.lora_init(m, "pissa", seed=0), *pair))
+answer += [equal, texts]
 answer.append(ki.initialize(model, "keras1", seed=4).digest == ki.initialize(alone, "keras1", seed=4).digest)
 # Keras cannot save what no process can read: all gather it, one writes.
 from jax.experimental import multihost_utils
@@ -231,7 +277,16 @@ print(json.dumps([*found, start and len(saved) == 1,
     [np.abs(a - b).max() < 1e-5 for a, b in zip(alone.get_weights(), model.get_weights())]], default=bool))
 """
 )
-SINGLE = BUILD + "print(json.dumps([ki.initialize(build(), RULES, seed=3).digest, drawn[0]]))"
+SINGLE = (
+    BUILD
+    + """
+model = build()
+answer = [ki.initialize(model, RULES, seed=3).digest, drawn[0]]
+x = np.random.default_rng(0).normal(size=(64, 512)).astype("float32")
+ki.lsuv(model, x, seed=0, progress=False)
+print(json.dumps([*answer, ki.digest(model)]))
+"""
+)
 
 
 def needs_dtensor() -> None:
@@ -294,18 +349,30 @@ def together(count: int, kind: str, code: str = PROCESSES, backend: str = "jax")
     ],
 )
 def test_processes_have_the_values_of_one(count: int, kind: str) -> None:
-    """And another seed in one of them is refused before."""
+    """And other arguments, or a failure, in one of them are an error in all, with nothing changed."""
     require("jax")
-    digest, alone = json.loads(python(SINGLE, KERAS_BACKEND="jax").splitlines()[-1])
+    digest, alone, scaled = json.loads(python(SINGLE, KERAS_BACKEND="jax").splitlines()[-1])
     answers = together(count, kind)
     shared = 512 * 768 + 768 * 48
-    for number, (found, again, drawn, refused, reading, given, preset, *reloaded) in enumerate(
+    for number, (found, again, drawn, refused, equal, texts, preset, *reloaded) in enumerate(
         answers
     ):
         assert found == again == digest
-        assert len(reading) == 7
-        assert all("model must be held by one process, got one that" in text for text in reading)
-        assert given
+        assert equal.pop(1) == scaled
+        assert len(equal) == 13
+        assert all(map(np.all, equal)), equal
+        x, target, *failures = texts
+        assert x.startswith("lsuv: x must be the same in all processes, got shape (64, 512) and ")
+        assert (
+            f"lsuv: target_std must be the same in all processes, got {1.0 + number} in" in target
+        )
+        for text in failures:
+            if number == count - 1:
+                assert "OSError: Exception encountered when calling Dense.call(). lost " in text
+            else:
+                assert text.endswith(
+                    f"but process {count - 1} failed, see its output; the model is as it was"
+                )
         assert preset
         assert reloaded == [True, True, True]
         # The kernels that are cut, each process its part alone; all else everywhere.

@@ -138,3 +138,10 @@ def placed(variable: Any, value: Any) -> Any:
 def is_readable(variable: Any) -> bool:
     """Whether this process can read all of a variable: on JAX not what others hold a part of."""
     return name() != "jax" or variable.value.is_fully_addressable
+
+
+def is_cut(array: Any) -> bool:
+    """Whether other processes hold parts of an array that this one does not: on JAX it cannot be read."""
+    return not (
+        getattr(array, "is_fully_addressable", True) or getattr(array, "is_fully_replicated", True)
+    )

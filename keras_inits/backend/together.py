@@ -37,24 +37,46 @@ def gathered(owner: str, words: np.ndarray) -> np.ndarray:
 
     Raises RuntimeError, which names `owner`, where one has ended or does not come in time.
     """
-    seconds = patience()
     if name() == "torch":
+        seconds = patience()
         rows, missing, is_late = dtensor.gathered(words, seconds)
         if missing:
             raise _absent(owner, missing, seconds if is_late else None)
         return rows
+    # JAX's integers have 32 bits unless it is told otherwise.
+    halves = _in_all(owner, "process_allgather", words.view(np.uint32))
+    return np.ascontiguousarray(halves).view(np.uint64).reshape(-1, words.size)
+
+
+def whole(owner: str, variable: Any) -> np.ndarray:
+    """All entries of a variable on JAX; where processes hold parts of it, all of them call this.
+
+    Raises RuntimeError as `gathered` does.
+    """
+    value = variable.value
+    if value.is_fully_addressable or value.is_fully_replicated:
+        return np.asarray(value)
+    return _in_all(owner, "process_allgather", value, tiled=True)
+
+
+def of_first(owner: str, array: np.ndarray) -> np.ndarray:
+    """The array that process 0 has, on JAX; all of them have to call this. Raises as `gathered` does."""
+    return np.asarray(_in_all(owner, "broadcast_one_to_all", array))
+
+
+def _in_all(owner: str, function: str, array: Any, **named: Any) -> np.ndarray:
+    """What a function of JAX's `multihost_utils` gives, which waits for as long as it takes."""
     import jax
     from jax.experimental import multihost_utils
 
+    seconds = patience()
     others = [number for number in range(jax.process_count()) if number != jax.process_index()]
     try:
-        # JAX's integers have 32 bits unless it is told otherwise, and it waits for as long as it takes.
-        halves = _within(seconds, lambda: multihost_utils.process_allgather(words.view(np.uint32)))
+        return _within(seconds, lambda: getattr(multihost_utils, function)(array, **named))
     except TimeoutError as error:
         raise _absent(owner, others, seconds) from error
     except Exception as error:
         raise _absent(owner, others, None) from error
-    return np.ascontiguousarray(halves).view(np.uint64).reshape(-1, words.size)
 
 
 def _absent(owner: str, missing: list[int], seconds: int | None) -> RuntimeError:

@@ -143,6 +143,42 @@ def give_seed(layer: Any, state: Any, seed: int) -> None:
         generator._initial_seed = seed
 
 
+@contextmanager
+def held_alone(variables: list[Any], whole: Callable[[Any], Any]) -> Iterator[None]:
+    """Variables that processes hold together on JAX have values of this one alone, `whole(variable)`.
+
+    Nothing is distributed meanwhile, and all is put back at the end. A variable spreads what it is
+    assigned as its layout says, which no public way takes off (3.10 to 3.15). A `keras.StatelessScope`
+    gives other values too, but in one thread alone, not within scopes inside of it, as recurrent layers
+    and gradients open, and no variable can be made there.
+    """
+    held = [(variable, variable._layout, variable.value) for variable in variables]
+    distribution = keras.distribution.distribution()
+
+    def assign(variable: Any, value: Any) -> None:
+        type(variable).assign(variable, value)  # one that waits for its first values still does
+
+    def put_back() -> None:
+        keras.distribution.set_distribution(distribution)
+        for variable, layout, value in held:
+            assign(variable, value)  # as it is, while there is no layout
+            variable._layout = layout
+
+    try:
+        keras.distribution.set_distribution(None)
+        for variable in variables:
+            value = whole(variable)
+            variable._layout = None
+            assign(variable, value)
+        yield
+    finally:
+        try:
+            put_back()
+        except BaseException:  # an interrupt at just this time
+            put_back()
+            raise
+
+
 def _with_whole_bias(original: Any) -> Any:
     @functools.wraps(original)
     def build(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -14,7 +14,7 @@ from keras_inits.models.flow.guards import assign_in_call, read, saved
 from keras_inits.models.flow.visit import visit
 from keras_inits.models.flow.visitor import Planned, Run, Visited
 from keras_inits.models.rates import Rates, equalize
-from keras_inits.models.variables.together import agree, refuse_unreadable
+from keras_inits.models.variables.together import Data, in_one_process
 from keras_inits.models.variables.walk import walk
 from keras_inits.models.weights.scalable import alive, unit_moments
 from keras_inits.reports.report import Panel, Report
@@ -81,6 +81,7 @@ def data_dependent(
         A report with a row for each layer and `.problems`, as for `lsuv`.
 
     Raises:
+        RuntimeError: As for `lsuv`, where several processes hold the model.
         ValueError, TypeError: The model or the data do not fit; then nothing has changed.
 
     Example:
@@ -99,17 +100,17 @@ def data_dependent(
     check_seed(owner, seed)
     x = batch_of(owner, model, x)
     found = walk(model, owner)
-    refuse_unreadable(owner, found)
     visitor = _DataDependent()
-    if not equal_rates:
-        visits = visit(owner, model, x, visitor, progress)
-        return DataDependentReport(visits.rows, visits.problems)
-    stream = as_stream(owner, seed)
-    agree(owner, stream, found)
+    stream = as_stream(owner, seed) if equal_rates else None
+    same = {"x": Data(x), "equal_rates": equal_rates, "seed": stream}
     touched = {id(variable) for variable in model.variables}
-    with saved(model.variables, touched):  # all of it or nothing
-        visits = visit(owner, model, x, visitor, progress)
-        rates = equalize(owner, model, x, visitor.scaled, stream)
+    with in_one_process(owner, model, found, **same):
+        if stream is None:
+            visits = visit(owner, model, x, visitor, progress)
+            return DataDependentReport(visits.rows, visits.problems)
+        with saved(model.variables, touched):  # all of it or nothing
+            visits = visit(owner, model, x, visitor, progress)
+            rates = equalize(owner, model, x, visitor.scaled, stream)
     rows = [_with_rates(row, rates) for row in visits.rows]
     return DataDependentReport(rows, [*visits.problems, *rates.problems])
 

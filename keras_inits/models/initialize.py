@@ -131,7 +131,7 @@ def initialize(
     found = walk(model, "initialize")
     slots = fresh_slots(model) if reset_optimizer else []
     stream = (preview if dry_run else as_stream)("initialize", seed)
-    agree("initialize", stream, found)
+    agree("initialize", found, seed=stream)
     actions, problems = choose(
         found, rules, structure, frozen=frozen, only=only, only_missing=only_missing
     )

@@ -25,7 +25,7 @@ from keras_inits.models.signal.rows import (
 )
 from keras_inits.models.signal.target_faults import target_faults
 from keras_inits.models.signal.weight_faults import is_kernel, unused, weight_faults
-from keras_inits.models.variables.together import refuse_unreadable
+from keras_inits.models.variables.together import in_one_process
 from keras_inits.models.variables.walk import Slot, walk
 from keras_inits.reports.plain import plain
 from keras_inits.reports.report import Problem, Report, count
@@ -171,6 +171,7 @@ def inspect(
         A report: `.rows` of layers, `.weights`, `.forward`, `.backward`, and `.problems` in words.
 
     Raises:
+        RuntimeError: As for `lsuv`, where several processes hold the model.
         ValueError, TypeError: The model, the data or the loss do not fit; nothing has changed.
 
     Example:
@@ -198,46 +199,46 @@ def examine(
     progress = checks.boolean(owner, "progress", progress)
     check_seed(owner, seed)
     slots = walk(model, owner).slots
-    refuse_unreadable(owner, slots, gives=False)
     x = batch_of(owner, model, x)
     scalar = objective(owner, model, y, loss)
     stream = None if seed is None else as_stream(owner, seed)
+    with in_one_process(owner, model, slots):
 
-    def run() -> tuple[Any, Any]:
-        output = model(x, training=training)
-        return scalar(x, output), output
+        def run() -> tuple[Any, Any]:
+            output = model(x, training=training)
+            return scalar(x, output), output
 
-    start = None if stream is None else int(stream.child("torch").integers((), 2**31 - 1))
-    changing = states(model, [slot.variable for slot in slots])
-    with saved(changing, set()), backend.unchanged_generator(start):
-        if stream is not None:
-            _seed(slots, stream)
-        variables = list(model.trainable_variables) if weights else []
-        try:
-            recorded = record(model, run, look, variables, owner if progress else "")
-        except Exception as error:
-            if str(error).startswith(f"{owner}: "):
-                raise
-            where, runs = culprit(model, run, variables)
-            what = "cannot be differentiated" if runs else "fails"
-            raise failure(owner, model, x, error, what, where) from error
-    calls = seen(recorded, {id(slot.layer) for slot in slots if is_kernel(slot)})
-    forward, backward = growths(calls)
-    return SignalReport(
-        rows(calls),
-        [  # causes before what follows from them
-            *weight_faults(slots),
-            *flow_faults(calls, forward, backward),
-            *unused(slots, {id(model), *recorded.ran()}, recorded.weights),
-            *target_faults(calls, y, recorded.output),
-            *(Problem(at.path, f"{reason}; not looked at") for at, reason in recorded.missed),
-        ],
-        weight_rows(recorded, {id(slot.variable): slot for slot in slots}),
-        forward,
-        backward,
-        recorded.loss,
-        {c.path: c.statistics.histogram for c in calls if c.statistics.histogram is not None},
-    )
+        start = None if stream is None else int(stream.child("torch").integers((), 2**31 - 1))
+        changing = states(model, [slot.variable for slot in slots])
+        with saved(changing, set()), backend.unchanged_generator(start):
+            if stream is not None:
+                _seed(slots, stream)
+            variables = list(model.trainable_variables) if weights else []
+            try:
+                recorded = record(model, run, look, variables, owner if progress else "")
+            except Exception as error:
+                if str(error).startswith(f"{owner}: "):
+                    raise
+                where, runs = culprit(model, run, variables)
+                what = "cannot be differentiated" if runs else "fails"
+                raise failure(owner, model, x, error, what, where) from error
+        calls = seen(recorded, {id(slot.layer) for slot in slots if is_kernel(slot)})
+        forward, backward = growths(calls)
+        return SignalReport(
+            rows(calls),
+            [  # causes before what follows from them
+                *weight_faults(slots),
+                *flow_faults(calls, forward, backward),
+                *unused(slots, {id(model), *recorded.ran()}, recorded.weights),
+                *target_faults(calls, y, recorded.output),
+                *(Problem(at.path, f"{reason}; not looked at") for at, reason in recorded.missed),
+            ],
+            weight_rows(recorded, {id(slot.variable): slot for slot in slots}),
+            forward,
+            backward,
+            recorded.loss,
+            {c.path: c.statistics.histogram for c in calls if c.statistics.histogram is not None},
+        )
 
 
 def _seed(slots: list[Slot], stream: Stream) -> None:

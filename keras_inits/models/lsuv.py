@@ -14,7 +14,7 @@ from keras_inits.models.flow.batch import batch_of
 from keras_inits.models.flow.guards import assign_in_call
 from keras_inits.models.flow.visit import visit
 from keras_inits.models.flow.visitor import Planned, Run, Visited
-from keras_inits.models.variables.together import agree, refuse_unreadable
+from keras_inits.models.variables.together import Data, in_one_process
 from keras_inits.models.variables.walk import walk
 from keras_inits.models.weights.scalable import alive, pre_activation
 from keras_inits.reports.report import Panel, Report
@@ -94,10 +94,11 @@ def lsuv(
         and `.problems` says why.
 
     Raises:
-        RuntimeError: A process that holds a part of the model has ended, or does not come within
-            ten minutes (KERAS_INITS_TIMEOUT in the environment sets the seconds).
-        ValueError, TypeError: The model or the data do not fit; then nothing has changed, but with
-            memory="low" the layers that had run before keep their new weights.
+        RuntimeError: A process that holds a part of the model has failed or ended, or does not come
+            within ten minutes (KERAS_INITS_TIMEOUT in the environment sets the seconds).
+        ValueError, TypeError: The model or the data do not fit, or differ between processes; then nothing
+            has changed, but with memory="low" in one process the layers that had run before keep their
+            new weights.
 
     Example:
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
@@ -116,12 +117,19 @@ def lsuv(
     check_seed("lsuv", seed)
     x = batch_of("lsuv", model, x)
     found = walk(model, "lsuv")
-    refuse_unreadable("lsuv", found)
     stream = as_stream("lsuv", seed)
-    agree("lsuv", stream, found)
-
     visitor = _Lsuv(target, tolerance, most, power, stream, low)
-    visits = visit("lsuv", model, x, visitor, progress, keep=not low)
+    settings = {"target_std": target, "tolerance": tolerance, "max_iterations": most}
+    same = {"seed": stream, "x": Data(x), "criterion": criterion, "memory": memory, **settings}
+    with in_one_process("lsuv", model, found, **same) as several:
+        try:
+            visits = visit("lsuv", model, x, visitor, progress, keep=not low)
+        except BaseException as error:
+            if low and not several:
+                error.add_note(
+                    f"lsuv: memory='low' has given new weights to {visitor.given} layers"
+                )
+            raise
     return LsuvReport(visits.rows, visits.problems)
 
 
@@ -134,6 +142,7 @@ class _Lsuv:
     stream: Stream
     low: bool
     drawn: dict[Planned, list[np.ndarray]] = field(default_factory=dict)
+    given: int = 0  # layers that were visited to the end
 
     def prepare(self, planned: Planned) -> None:
         # All before the run: NumPy's threads and the backend's, in turns, would wait for each other.
@@ -165,6 +174,7 @@ class _Lsuv:
         before, after = (std if math.isfinite(std) else None for _, std in (first, last))
         name = type(scalable.layer).__name__
         row = LsuvRow(planned.path, name, before, after, iterations, note)
+        self.given += 1
         return Visited(row, note, current)
 
     def left(self, path: str, layer: str, reason: str) -> LsuvRow:

@@ -18,7 +18,7 @@ from keras_inits.models.inspect import SignalReport, inspect
 from keras_inits.models.lsuv import lsuv
 from keras_inits.models.memory.digest import digest
 from keras_inits.models.signal.activations import ORTHOGONAL, scheme_for
-from keras_inits.models.variables.together import refuse_unreadable
+from keras_inits.models.variables.together import in_one_process
 from keras_inits.models.variables.walk import walk
 from keras_inits.reports.progress import progress as steps_of
 from keras_inits.reports.report import Problem, Report, count
@@ -115,6 +115,7 @@ def recommend(
         one row, and `same` names the others. What could not be tried is in `.problems`.
 
     Raises:
+        RuntimeError: As for `lsuv`, where several processes hold the model.
         ValueError, TypeError: The model, the data or the loss do not fit; nothing has changed.
 
     Example:
@@ -127,13 +128,15 @@ def recommend(
     check_seed("recommend", seed)
     checks.boolean("recommend", "progress", progress)
     slots = walk(model, "recommend")
-    refuse_unreadable("recommend", slots, gives=False)
     x = batch_of("recommend", model, x)
     variables = list({id(v): v for v in (*model.variables, *(s.variable for s in slots))}.values())
     rows: dict[str, Start] = {}  # by the weights, which are the same where a preset has no rule
     problems = []
     starts = _starts(model, x, seed)
-    with steps_of("recommend", len(starts), progress) as advance:
+    with (
+        in_one_process("recommend", model, slots),
+        steps_of("recommend", len(starts), progress) as advance,
+    ):
         for name, code, draw in starts:
             try:
                 with saved(variables, set()):

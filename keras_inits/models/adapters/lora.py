@@ -14,7 +14,7 @@ from keras_inits.models.adapters.factors import Method, Target, Unfit, method_of
 from keras_inits.models.adapters.moments import Moments, input_moments
 from keras_inits.models.flow.batch import batch_of
 from keras_inits.models.variables.assign import assign
-from keras_inits.models.variables.together import agree, refuse_unreadable
+from keras_inits.models.variables.together import Data, in_one_process
 from keras_inits.models.variables.waiting import refuse_deferring
 from keras_inits.models.variables.walk import walk
 from keras_inits.reports.report import Panel, Report
@@ -80,6 +80,7 @@ def lora_init(model: Any, method: str, *, x: Any = None, seed: Any = None) -> Lo
         and that were left as they were.
 
     Raises:
+        RuntimeError: As for `lsuv`, where several processes hold the model.
         ValueError, TypeError: There is no adapter, a rank is above what its kernel or its inputs
             have, x is missing or does not fit. The model is then as it was.
 
@@ -100,32 +101,32 @@ def lora_init(model: Any, method: str, *, x: Any = None, seed: Any = None) -> Lo
         raise checks.value_error("lora_init", "x", expected, x)
     refuse_deferring("lora_init")
     slots = walk(model, "lora_init")
-    refuse_unreadable("lora_init", slots)
     found = adapters(slots)
     if not found:
         raise ValueError(
             f"lora_init: model {model.name!r} must have a layer with LoRA enabled, got none; call "
             "enable_lora(rank) of its layers first"
         )
-    started = [(adapter, _misfit(adapter, chosen)) for adapter in found]
-    moments: dict[int, Moments] = {}
-    if chosen.reads_data:
-        x = batch_of("lora_init", model, x)
-        layers = [(a.layer, a.given) for a, reason in started if not reason and a.given]
-        moments = input_moments("lora_init", model, x, layers)
-        started = [(a, reason or _unseen(a, moments)) for a, reason in started]
     stream = as_stream("lora_init", seed)
-    agree("lora_init", stream, slots)
-    rows, values = [], []
-    for adapter, reason in started:
-        row = LoraRow(adapter.path, type(adapter.layer).__name__, adapter.rank, adapter.scale)
-        if reason:
-            rows.append(replace(row, note=reason))
-            continue
-        fields, new = _start(adapter, chosen, stream, moments.get(id(adapter.layer)))
-        rows.append(replace(row, **fields))
-        values += new
-    assign(values)
+    x = batch_of("lora_init", model, x) if chosen.reads_data else None
+    same = {"method": method, "seed": stream, "x": Data(x)}
+    with in_one_process("lora_init", model, slots, **same):
+        started = [(adapter, _misfit(adapter, chosen)) for adapter in found]
+        moments: dict[int, Moments] = {}
+        if chosen.reads_data:
+            layers = [(a.layer, a.given) for a, reason in started if not reason and a.given]
+            moments = input_moments("lora_init", model, x, layers)
+            started = [(a, reason or _unseen(a, moments)) for a, reason in started]
+        rows, values = [], []
+        for adapter, reason in started:
+            row = LoraRow(adapter.path, type(adapter.layer).__name__, adapter.rank, adapter.scale)
+            if reason:
+                rows.append(replace(row, note=reason))
+                continue
+            fields, new = _start(adapter, chosen, stream, moments.get(id(adapter.layer)))
+            rows.append(replace(row, **fields))
+            values += new
+        assign(values)
     return LoraReport(rows, [(a.path, reason) for a, reason in started if reason])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from keras_inits import checks
 from keras_inits.models.attention.projections import Projections, Rule, Unfit, attentions, read
 from keras_inits.models.variables.assign import assign
-from keras_inits.models.variables.together import agree, refuse_unreadable
+from keras_inits.models.variables.together import in_one_process
 from keras_inits.models.variables.waiting import refuse_deferring
 from keras_inits.models.variables.walk import walk
 from keras_inits.reports.report import Report
@@ -76,6 +76,7 @@ def attention_init(
         A report with a row for each attention layer; `.problems` lists those left as they were.
 
     Raises:
+        RuntimeError: As for `lsuv`, where several processes hold the model.
         ValueError, TypeError: The model has no attention layer, or an argument does not fit; then
             nothing has changed.
 
@@ -94,7 +95,6 @@ def attention_init(
         raise checks.type_error("attention_init", "projections", "a function", projections)
     refuse_deferring("attention_init")
     slots = walk(model, "attention_init")
-    refuse_unreadable("attention_init", slots)
     found = list(attentions("attention_init", model, projections))
     if not found:
         raise ValueError(
@@ -102,22 +102,23 @@ def attention_init(
             "projections are known; say which they are by projections="
         )
     stream = as_stream("attention_init", seed)
-    agree("attention_init", stream, slots)
-    rows, problems, values = [], [], []
-    for place, parts in found:
-        name = type(place.layer).__name__
-        try:
-            drawn = _draw(parts, method, pairs, stream.child(place.path))
-        except Unfit as unfit:
-            problems.append((place.path, f"{unfit}; left as it was"))
-            rows.append(AttentionRow(place.path, name, note=str(unfit)))
-            continue
-        rows.append(_row(place.path, name, {r: read(parts, r) for r in _ROLES} | drawn))
-        for role, kernel in drawn.items():
-            variable = parts.kernel(role)
-            dtype = numpy_dtype(keras.backend.standardize_dtype(variable.dtype))
-            values.append((variable, kernel.reshape(variable.shape).astype(dtype)))
-    assign(values)
+    same = {"method": method, "query_key": pairs[0], "value_output": pairs[1], "seed": stream}
+    with in_one_process("attention_init", model, slots, **same):
+        rows, problems, values = [], [], []
+        for place, parts in found:
+            name = type(place.layer).__name__
+            try:
+                drawn = _draw(parts, method, pairs, stream.child(place.path))
+            except Unfit as unfit:
+                problems.append((place.path, f"{unfit}; left as it was"))
+                rows.append(AttentionRow(place.path, name, note=str(unfit)))
+                continue
+            rows.append(_row(place.path, name, {r: read(parts, r) for r in _ROLES} | drawn))
+            for role, kernel in drawn.items():
+                variable = parts.kernel(role)
+                dtype = numpy_dtype(keras.backend.standardize_dtype(variable.dtype))
+                values.append((variable, kernel.reshape(variable.shape).astype(dtype)))
+        assign(values)
     return AttentionReport(rows, problems)
 
 

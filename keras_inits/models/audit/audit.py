@@ -24,7 +24,7 @@ from keras_inits.models.choice.preset import Preset
 from keras_inits.models.choice.presets import PRESETS
 from keras_inits.models.residual.branches import residual_branches
 from keras_inits.models.signal.weight_faults import is_kernel, misfits
-from keras_inits.models.variables.together import refuse_unreadable
+from keras_inits.models.variables.together import in_one_process
 from keras_inits.models.variables.waiting import refuse_deferring
 from keras_inits.models.variables.walk import Slot, Walk, walk
 from keras_inits.reports.progress import progress as steps_of
@@ -55,6 +55,7 @@ def audit(model_or_file: Any, expected: Any = None, *, x: Any = None) -> Audit:
         By chance alone, a model that is as expected has a fault with probability `LEVEL`, 0.001.
 
     Raises:
+        RuntimeError: As for `lsuv`, where several processes hold the model.
         ValueError, TypeError: It is no built model and no such file; a rule matches nothing.
         ModuleNotFoundError: The file needs the safetensors package.
 
@@ -83,7 +84,7 @@ def audit(model_or_file: Any, expected: Any = None, *, x: Any = None) -> Audit:
                 return _audit(Walk(slots, unread), expected, None, None)
             model_or_file = files.load(path)
         found = walk(model_or_file, "audit")
-        refuse_unreadable("audit", found, gives=False)
+        stack.enter_context(in_one_process("audit", model_or_file, found))
         return _audit(found, expected, x, model_or_file)
 
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_inits import checks
+from keras_inits.backend import spread
 
 _EXPECTED = "an array, a list or dict of arrays, or a dataset"
 
@@ -24,6 +25,12 @@ def batch_of(owner: str, model: keras.Model, x: Any) -> Any:
     x = _inputs(owner, x)
     flat = keras.tree.flatten(x)
     names = _names(x, len(flat))
+    for name, leaf in zip(names, flat, strict=True):
+        if spread.is_cut(leaf):
+            raise ValueError(
+                f"{owner}: {name} must be whole in each process, got an array of shape {leaf.shape} of which "
+                "others hold a part"
+            )
     arrays = dict(zip(names, map(keras.ops.convert_to_numpy, flat), strict=True))
     _check_text(owner, model, arrays)
     _check_values(owner, arrays)

@@ -65,7 +65,6 @@ def visit(
 class _Run:
     def __init__(self, owner: str, visitor: Visitor, slots: list[Slot], keep: bool) -> None:
         self.keep = keep
-        self.given = 0  # layers that were visited to the end
         self.owner = owner
         self.visitor = visitor
         self.thread = threading.get_ident()
@@ -127,20 +126,11 @@ class _Run:
         with saved(variables, self.touched) as self.saved, backend.eager(), self._hooked():
             try:
                 model(x, training=False)
-            except (MemoryError, KeyboardInterrupt) as error:
-                self._tell(error)
+            except MemoryError:
                 raise
             except Exception as error:
-                raise self._tell(failure(self.owner, model, x, error)) from error
+                raise failure(self.owner, model, x, error) from error
         return self._finished(model.variables)
-
-    def _tell(self, error: BaseException) -> BaseException:
-        """The error, with a note on what it leaves where no old weights are kept."""
-        if not self.keep:
-            error.add_note(
-                f"{self.owner}: memory='low' has given new weights to {self.given} layers"
-            )
-        return error
 
     def leave(self, path: str, layer: Any, reason: str, deliberate: bool = False) -> None:
         """A layer that is left as it was, for a reason that is no problem where it is `deliberate`."""
@@ -224,7 +214,6 @@ class _Run:
         before = [self.saved[id(v)][1] if self.keep else memory.snapshot(v) for v in variables]
         try:
             visited = self.visitor.visit(planned, run)
-            self.given += 1
         except BaseException as error:
             for variable, value in zip(variables, before, strict=True):
                 assign_in_call(variable, value)
