@@ -20,7 +20,7 @@ import pytest
 from hypothesis import settings
 
 # The same examples in every run; `pytest --hypothesis-profile long` for more of them, new ones each time.
-settings.register_profile("usual", max_examples=200, derandomize=True, deadline=None)
+settings.register_profile("usual", max_examples=500, derandomize=True, deadline=None)
 settings.register_profile("long", max_examples=10_000, deadline=None)
 settings.load_profile("usual")
 

@@ -1,6 +1,6 @@
 """Any shape, dtype and argument gives a tensor as asked for, or an error in its form.
 
-200 examples; `pytest --hypothesis-profile long tests/test_fuzzing.py` tries 10,000.
+500 examples; `pytest --hypothesis-profile long tests/test_fuzzing.py` tries 10,000.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def arguments(draw: Any) -> tuple[str, dict[str, Any]]:
 
 def test_the_profile_is_not_the_long_one(request: pytest.FixtureRequest) -> None:
     asked = request.config.getoption("--hypothesis-profile", None)
-    assert settings.default.max_examples == (10_000 if asked == "long" else 200)
+    assert settings.default.max_examples == (10_000 if asked == "long" else 500)
 
 
 @given(arguments(), SHAPES, DTYPES, st.integers(0, 2**64 - 1))

@@ -28,7 +28,9 @@ from keras_inits.models.variables.walk import walk
 pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore")]
 
 FEW = settings(
-    max_examples=max(20, settings.default.max_examples // 10),
+    max_examples=20
+    if settings.default.max_examples == 500
+    else settings.default.max_examples // 10,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 # Keras 3 refuses two ways that are both backwards, and on TensorFlow and JAX a Normalization that is built

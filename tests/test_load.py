@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import importlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import keras_inits as ki
+from keras_inits.cli import main
 
 pytestmark = pytest.mark.once
 
@@ -84,21 +85,90 @@ def test_an_interrupt_or_no_memory_at_any_time_changes_nothing(
     assert ki.digest(model) != before
 
 
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    report, write = ki.initialize(_model(), seed=0), Path.write_text
-    page = tmp_path / "page.html"
-    report.save_html(page)
-    old = page.read_bytes()
+WRITERS: dict[str, Callable[[Any, Path], Any]] = {
+    "to_json": lambda report, path: report.to_json(path),
+    "to_csv": lambda report, path: report.to_csv(path),
+    "save_html": lambda report, path: report.save_html(path),
+    **{
+        name: lambda _, path, words=words: main([*words, str(path)])
+        for name, words in {
+            "init": ["init", "given.keras", "--seed", "1", "--out"],
+            "lsuv": ["lsuv", "given.keras", "--data", "x.npy", "--out"],
+            "report --html": ["report", "given.keras", "--html"],
+            "report --json": ["report", "given.keras", "--json"],
+            "report --plot": ["report", "given.keras", "--plot"],
+            "show --plot": ["show", "he_normal", "--shape", "9,9", "--plot"],
+            "audit --json": ["audit", "given.keras", "--json"],
+        }.items()
+    },
+}
 
-    def full(self: Path, text: str, *arguments: Any, **named: Any) -> None:
-        write(self, text[: len(text) // 2], *arguments, **named)
-        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OSError, match="No space left"):
-        report.save_html(page)
-    assert page.read_bytes() == old
-    assert list(tmp_path.iterdir()) == [page]
+def _ending(name: str) -> str:
+    return {"plot": "png", "html": "html", "init": "keras", "lsuv": "keras"}.get(
+        name.split("--")[-1].split("_")[-1], "json"
+    )
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model and data for the commands."""
+    folder = tmp_path_factory.mktemp("files")
+    layers = [keras.layers.Dense(64, "relu") for _ in range(3)]
+    keras.Sequential([keras.Input((WIDTH,)), *layers]).save(folder / "given.keras")
+    np.save(folder / "x.npy", X)
+    return folder
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sets a limit to the size of files")
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_disk_that_takes_no_more_keeps_the_old_file(
+    name: str, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The system's limit on a file's size fails in every library that writes, as a full disk does."""
+    resource = importlib.import_module("resource")
+    report = ki.initialize(keras.models.load_model(files / "given.keras"), seed=0)
+    path = files / f"kept.{_ending(name)}"
+    path.write_text("old")
+    before = {p: p.read_bytes() for p in files.iterdir()}
+    monkeypatch.chdir(files)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    code, told = 0, ""
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (512, limits[1]))
+        code = WRITERS[name](report, path)
+    except OSError as error:
+        told = str(error)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    told = told or capsys.readouterr().err
+    assert code in (0, 1, 2)
+    assert "File too large" in told
+    assert path.name in told
+    assert {p: p.read_bytes() for p in files.iterdir()} == before
+    path.unlink()
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_where_no_file_can_be_written_none_is(
+    name: str, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = ki.initialize(_model(), seed=0)
+    monkeypatch.chdir(files)
+    before = {p: p.read_bytes() for p in files.iterdir()}
+    folder = files.parent / f"folder.{_ending(name)}"
+    folder.mkdir(exist_ok=True)
+    for path in (folder, files / "missing" / "x", files / "x.npy" / "x"):
+        path = path.with_suffix(f".{_ending(name)}")
+        try:
+            assert WRITERS[name](report, path) == 2
+        except OSError as error:
+            told = str(error)
+        else:
+            told = capsys.readouterr().err
+        assert str(path.parent) in told or path.name in told
+        assert {p: p.read_bytes() for p in files.iterdir()} == before
+        assert list(folder.iterdir()) == []
 
 
 MANY = """

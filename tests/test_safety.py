@@ -26,6 +26,7 @@ pytestmark = pytest.mark.once
 LENIENT = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+MOST = settings.default.max_examples  # 500, or 10,000
 EXPECTED = (ValueError, TypeError)
 
 SCALARS = st.one_of(
@@ -93,6 +94,7 @@ def _valid(found: Any) -> None:
     assert values.shape == (4, 4)
 
 
+@pytest.mark.slow
 @given(st.one_of(CONFIGS, VALUES.filter(lambda v: isinstance(v, dict))))
 @LENIENT
 @pytest.mark.filterwarnings("ignore")
@@ -106,7 +108,7 @@ def test_get_takes_any_json(config: Any) -> None:
 
 @pytest.mark.parametrize("name", sorted(CATALOGUE))
 @given(data=st.data())
-@settings(LENIENT, max_examples=25)
+@settings(LENIENT, max_examples=max(25, MOST // 50))
 @pytest.mark.filterwarnings("ignore")
 def test_from_config_takes_any_json(name: str, data: Any) -> None:
     cls = CATALOGUE[name].cls
@@ -119,6 +121,7 @@ def test_from_config_takes_any_json(name: str, data: Any) -> None:
     _valid(found)
 
 
+@pytest.mark.slow
 @given(config=st.one_of(VALUES, CONFIGS), era=st.sampled_from(ERAS))
 @LENIENT
 def test_upgrade_takes_any_json(config: Any, era: str) -> None:
@@ -157,7 +160,7 @@ MODELS = st.recursive(
 
 
 @given(config=MODELS, version=st.sampled_from(["2.0.8", "2.2.4-tf", "2.15.0"]))
-@settings(LENIENT, max_examples=100, suppress_health_check=list(HealthCheck))
+@settings(LENIENT, max_examples=max(100, MOST // 10), suppress_health_check=list(HealthCheck))
 @pytest.mark.filterwarnings("ignore")
 def test_model_files_take_any_json(config: Any, version: str, tmp_path_factory: Any) -> None:
     path = tmp_path_factory.getbasetemp() / "any.json"
@@ -189,7 +192,7 @@ KERAS1 = st.recursive(
 
 
 @given(layers=st.one_of(VALUES, st.lists(KERAS1, max_size=3)), version=SCALARS)
-@settings(LENIENT, max_examples=100, suppress_health_check=list(HealthCheck))
+@settings(LENIENT, max_examples=max(100, MOST // 10), suppress_health_check=list(HealthCheck))
 @pytest.mark.filterwarnings("ignore")
 def test_rules_take_any_json(layers: Any, version: Any) -> None:
     model = {"class_name": "Sequential", "config": layers, "keras_version": version}

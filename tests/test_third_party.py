@@ -94,6 +94,17 @@ def test_laws_of_pytorch(name: str, init: Any) -> None:
         _alike(ours(shape), theirs(init, weight).numpy())
 
 
+@pytest.mark.parametrize("name", ["uniform", "normal", "trunc_normal"])
+def test_laws_of_pytorch_without_fans(name: str, init: Any) -> None:
+    """Of scalars and vectors, too: of a scalar one entry of each of many draws."""
+    torch = importlib.import_module("torch")
+    theirs, ours = PYTORCH[name]
+    _alike(ours((9000,)), theirs(init, torch.empty(9000)).numpy())
+    config = ours.get_config()
+    drawn = [to_numpy(type(ours).from_config(config | {"seed": i})(())) for i in range(400)]
+    _alike(np.stack(drawn), np.stack([theirs(init, torch.empty(())).numpy() for _ in range(400)]))
+
+
 def test_sparse_and_dirac_of_pytorch(init: Any) -> None:
     torch = importlib.import_module("torch")
     theirs = init.sparse_(torch.empty(90, 400), 0.35, 0.5).numpy().T
@@ -113,7 +124,6 @@ def test_sparse_and_dirac_of_pytorch(init: Any) -> None:
 
 # JAX's untruncated normal law has another name.
 DISTRIBUTIONS = {"uniform": "uniform", "normal": "untruncated_normal", "truncated_normal": "truncated_normal"}  # fmt: skip
-AXES = ((-2, -1), (-1, -2), (0, -1), (-2, 0))
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
@@ -125,23 +135,18 @@ def test_variance_scaling_of_jax(mode: str, distribution: str, jax: Any) -> None
         _alike(ours(shape), theirs(jax.random.key(1), shape))
 
 
-def test_axes_of_jax(jax: Any) -> None:
-    """Its fans count the axes that are neither inputs, outputs nor batch in both."""
-    for shape, (inputs, outputs) in itertools.product(SHAPES[::2], AXES):
-        rank = len(shape)
-        inputs, outputs = inputs % rank, outputs % rank
-        if inputs == outputs:
-            continue
-        field = [axis for axis in range(rank) if axis not in (inputs, outputs)]
-        ours = ki.compute_fans(shape, [*field, inputs], [*field, outputs])
-        scaled = [
-            jax.nn.initializers.variance_scaling(3.0, mode, "uniform", inputs, outputs)
-            for mode in ("fan_in", "fan_out")
-        ]
-        key = jax.random.key(0)
-        unit = jax.random.uniform(key, shape, minval=-1.0)
-        theirs = [9 / float(np.mean(np.square(s(key, shape) / unit))) for s in scaled]
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+def test_fans_of_jax(jax: Any) -> None:
+    """On a grid of shapes and axes, by the function that its initializers take them from.
+
+    What is neither an axis of inputs nor of outputs is counted in both.
+    """
+    theirs = jax.nn.initializers.variance_scaling.__globals__["_compute_fans"]
+    for rank in range(2, 6):
+        for shape in itertools.product((1, 2, 5), repeat=rank):
+            assert ki.compute_fans(shape) == theirs(shape)
+            for i, o in itertools.permutations(range(rank), 2):
+                field = [axis for axis in range(rank) if axis not in (i, o)]
+                assert ki.compute_fans(shape, [*field, i], [*field, o]) == theirs(shape, i, o)
 
 
 @pytest.mark.parametrize("name", ["glorot", "he", "lecun"])
@@ -187,6 +192,8 @@ def test_variance_scaling_of_keras(mode: str, distribution: str) -> None:
     theirs = keras.initializers.VarianceScaling(**arguments, seed=1)
     for shape in (*SHAPES, (9000,)):
         _alike(ki.VarianceScaling(**arguments, seed=14)(shape), to_numpy(theirs(shape)))
+    both = (ki.VarianceScaling, keras.initializers.VarianceScaling)  # of scalars, over many draws
+    _alike(*(np.stack([to_numpy(c(**arguments, seed=i)(())) for i in range(200)]) for c in both))
 
 
 def test_other_laws_of_keras() -> None:
