@@ -205,6 +205,10 @@ def test_laws_say_themselves() -> None:
         laws.TruncatedNormal(0.0, 0.1, -2.0, 2.0): "N(0, 0.1^2) cut at 2 sigma",
         laws.TruncatedNormal(1.0, 0.5, -1.0, 3.0): "N(1, 0.5^2) within [0.5, 2.5]",
         laws.Point(1.0): "1",
+        laws.Discrete(range(4), [1, 1, 1, 5]): (
+            "0 with probability 0.125, 1 with probability 0.125, 2 with probability 0.125, 3 with probability 0.625"
+        ),
+        laws.Discrete(range(5), [1] * 5): "5 values from 0 to 4",
         laws.LogUniform(9.0): "log U(1, 9)",
         laws.LogUniform(9.0, -1): "minus log U(1, 9)",
         laws.Mixture([laws.Point(i) for i in range(4)], [1] * 4): (

@@ -100,6 +100,13 @@ def test_torch_embedding_law():
     assert_same_law(ours, torch_entries(torch, lambda: torch.nn.Embedding(500, 200), ["weight"]))
 
 
+@pytest.mark.once
+def test_torch_slope():
+    model = keras.Sequential([keras.Input((3,)), L.PReLU()])
+    initialize(model, "torch", seed=0)
+    assert (model.get_weights()[0] == 0.25).all()
+
+
 RECURRENT = [
     ("kernel", "weight_ih_l0"),
     ("recurrent_kernel", "weight_hh_l0"),

@@ -198,7 +198,7 @@ def test_streams_copy() -> None:
         (ki.DataNormal([1.0, -2.0, 4.0], 0.0), [(3, 5)]),
         (ki.ForgetGateBias(2.0, ki.Constant(0.5)), [(4,), (12,)]),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_law_of_small_tensors(scheme: ki.Scheme, shapes: list[tuple[int, ...]]) -> None:
     """Where nothing is drawn the law is that of the entries, in any rank."""
@@ -219,7 +219,7 @@ def test_law_of_small_tensors(scheme: ki.Scheme, shapes: list[tuple[int, ...]]) 
         (ki.SparseInputs(2, 1.0), [(2, 1), (5, 3)], lambda s: 1),
         (ki.Chrono(9.0), [(4,), (8,)], None),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_law_of_small_draws(scheme: ki.Scheme, shapes: list[tuple[int, ...]], longest: Any) -> None:
     """It has as many zeros as the tensor, and about them the spread of entries of a unit vector."""
@@ -268,6 +268,10 @@ def test_what_a_layer_asks_is_told() -> None:
         *("Identity", "Orthogonal", "DeltaOrthogonal", "ConvolutionOrthogonal", "ConvolutionAware"),
         *("Dirac", "ZerO", "IDInit", "Bilinear"),
     }
+    laws_of_their_own = {
+        case.class_name for case in ONE_EACH if not getattr(case.cls, "by_fan", True)
+    }
+    assert laws_of_their_own == {"Siren", "RandomWalk", "SignedConstant"}
     biases = {case.class_name for case in ONE_EACH if getattr(case.cls, "gate_bias", False)}
     assert biases == {"ForgetGateBias", "Chrono"}
     assert not ki.Dirac(2).linear_map
@@ -277,6 +281,7 @@ def test_what_a_layer_asks_is_told() -> None:
 @pytest.mark.once
 def test_defaults() -> None:
     assert ki.Constant().value == 0
+    assert ki.LRURing().max_phase == 2 * math.pi
     assert (ki.SparseInputs().connections, ki.SparseInputs().stddev) == (15, 1)
     assert ki.ConvolutionAware().noise == 0.05
     assert ki.ConvolutionOrthogonal().gain == 1

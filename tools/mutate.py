@@ -53,7 +53,7 @@ TESTS = {
     "streams/block.py": "test_stream_contract.py",
     "streams/narrow.py": "test_stream_contract.py",
     "streams/seeds.py": "test_stream_contract.py test_stream_default.py",
-    "schemes": "test_laws.py test_structured.py test_schemes_structured.py test_schemes_meaning.py test_errors.py test_draws.py",
+    "schemes": "test_laws.py test_structured.py test_schemes_structured.py test_schemes_meaning.py test_errors.py test_draws.py test_fans_gains.py",
     "legacy/keras1/fans.py": "test_legacy_keras1.py",
     "models/weights/geometry.py": "test_geometry.py test_models_structure.py",
     "models/choice/presets.py": "test_models_presets.py test_models_kept.py test_models_keras1.py",
@@ -100,7 +100,21 @@ UNSEEN = {
     "blocks = [part.reshape(*part.shape[:-1], turns, -2) for part in drawn]": "NumPy takes -2 for -1",
     "if low or high:": "the longer way to the same",
     'if slot.role != "kernel" and geometry is None:': "of attention only kernels have a geometry",
-    "merged[law] = merged.get(law, 0.0) - share": "their sum divides them, and has the same sign",
+    "share = 1 / shape[-2]": "as many inputs as outputs",
+    "return (tent * np.eye(shape[-2])).astype(numpy_dtype(dtype))": "as many inputs as outputs",
+    "n = max(shape[1], 1)": "the matrix is square",
+    "kernel = self.gain * np.eye(shape[1], k=1) + self.feedback * np.eye(shape[0], k=-1)": "the matrix is square",
+    "kernel = self.gain * np.eye(shape[0], k=1) + self.feedback * np.eye(shape[1], k=-1)": "the matrix is square",
+    "_DENSE = 257": "both ways agree there",
+    "if len(matrix) >= _DENSE:": "both ways agree there",
+    'order = np.argsort(stream.child("order").uniform(shape, 0.0, 2.0, "float64"), axis=axis)': "their order alone counts",
+    "return laws.mixture(parts, [2.0] * len(parts))": "their sum divides them",
+    "rows = array.reshape(-2, array.shape[-1])": "NumPy takes -2 for -1",
+    "return np.zeros(np.broadcast_to(np.int8(1), shape)[whole].shape, numpy_dtype(dtype))": "its shape alone counts",
+    'if activation == "softmax" and abs(math.fsum(each) - 1.0) >= 1e-6:': "no sum is just the bound",
+    "moved = tuple(slice(t, t + extent) for t, extent in zip(taps, field, strict=False))": "as many taps as axes",
+    'Rule(_role("embeddings"), each=lambda slot: Normal(1.0 / math.sqrt(slot.shape[1]))),': "a table has two axes",
+    "merged[law] = merged.get(law, 0.0) - share": "their sum divides them",
     "for _ in range(201):": "finer than the result needs",
     "middle = low + (high - low) / 3": "the longer way to the same",
     "if width <= 1e-3:": "both ways agree there",
@@ -132,6 +146,7 @@ class Span(NamedTuple):
 
     lines: range  # the statement; of what runs as the module is imported, the function, class or module around it
     inside: bool  # of a function
+    name: str  # of that class: a test may name it and run no line of it
 
 
 class Ran(NamedTuple):
@@ -205,19 +220,19 @@ def spans(text: str) -> dict[int, Span]:
     """For each line what tests must run to see a mutant there."""
     found: dict[int, Span] = {}
 
-    def visit(node: ast.AST, around: range, inside: bool) -> None:
+    def visit(node: ast.AST, around: range, inside: bool, name: str) -> None:
         for child in ast.iter_child_nodes(node):
-            lines = around
+            lines, named = around, child.name if isinstance(child, ast.ClassDef) else name
             if isinstance(child, ast.stmt):
                 first = min(
                     [child.lineno, *(d.lineno for d in getattr(child, "decorator_list", []))]
                 )
                 own = range(first, (child.end_lineno or 0) + 1)
                 lines = own if inside or isinstance(child, (ast.ClassDef, ast.FunctionDef)) else around  # fmt: skip
-                found.update(dict.fromkeys(own, Span(lines, inside)))
-            visit(child, lines, inside or isinstance(child, ast.FunctionDef))
+                found.update(dict.fromkeys(own, Span(lines, inside, named)))
+            visit(child, lines, inside or isinstance(child, ast.FunctionDef), named)
 
-    visit(ast.parse(text), range(1, len(text.splitlines()) + 1), False)
+    visit(ast.parse(text), range(1, len(text.splitlines()) + 1), False, "")
     return found
 
 
@@ -407,6 +422,8 @@ def choose(ran: Ran, file: str, span: Span) -> tuple[Seconds, Seconds]:
     """Of the tests that run one of the lines: to try in a fork, and with the changed module imported."""
     by_line = ran.lines.get(file, {})
     names = {name for line in span.lines for name in by_line.get(str(line), [])}
+    if span.name and not span.inside:
+        names |= {name for name in ran.seconds if span.name in name}
     tests = quickest({name: ran.seconds[name] for name in names - {""}})
     before = (tests or quickest(ran.seconds)) if "" in names or not span.inside else {}
     return tests if span.inside else {}, before
@@ -513,7 +530,9 @@ def attempt(names: list[str], every: int) -> None:
         children.append(child)
     for child in children:
         os.waitpid(child, 0)
-    print(f"{len(jobs)} tried in {time.time() - started:.0f} s")
+    used = os.times()
+    processor = used.user + used.system + used.children_user + used.children_system
+    print(f"{len(jobs)} tried in {time.time() - started:.0f} s, {processor:.0f} s of the processor")
 
 
 def table(names: list[str]) -> tuple[list[str], list[str]]:
