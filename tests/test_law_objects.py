@@ -34,6 +34,7 @@ ALL = {
     "discrete": laws.Discrete([3.0, -1.0, 0.0], [2, 3, 5]),
     "entries": laws.Entries(np.array([[1.0, 5.0], [2.0, 2.0]])),
     "mixed": MIXED,
+    "two": laws.Mixture([laws.Uniform(-1.0, 2.0), laws.Normal(3.0, 0.5)], [1, 2]),
 }
 
 
@@ -131,7 +132,15 @@ def test_atoms_are_told() -> None:
         assert law.std == 0
         assert law.cdf([law.mean - 1, law.mean, law.mean + 1]).tolist() == [0, 1, 1]
     assert MIXED.cdf(0.5) - MIXED.cdf(0.5 - 1e-12) == pytest.approx(0.25)
-    assert laws.Discrete([1.0, 2.0], [3, 1]).pdf([1.0, 1.5]).tolist() == [math.inf, 0.0]
+    for law in (
+        laws.Discrete([1.0, 2.0], [3, 1]),
+        laws.Entries(np.array([1.0, 2.0])),
+        laws.Point(1.0),
+        laws.Uniform(1.0, 1.0),
+        laws.SphereEntry(1),
+    ):
+        assert law.pdf([1.0, 1.5]).tolist() == [math.inf, 0.0]
+    assert laws.LogUniform(1.0).pdf([0.0, 0.5]).tolist() == [math.inf, 0.0]
 
 
 # Mean and standard deviation of N(0, 1) between two bounds, by quadrature with 50 digits.
@@ -209,6 +218,8 @@ def test_laws_say_themselves() -> None:
             "0 with probability 0.125, 1 with probability 0.125, 2 with probability 0.125, 3 with probability 0.625"
         ),
         laws.Discrete(range(5), [1] * 5): "5 values from 0 to 4",
+        laws.SphereEntry(9): "an entry of a unit vector in R^9",
+        laws.SphereEntry(9, 2.0): "2 times an entry of a unit vector in R^9",
         laws.LogUniform(9.0): "log U(1, 9)",
         laws.LogUniform(9.0, -1): "minus log U(1, 9)",
         laws.Mixture([laws.Point(i) for i in range(4)], [1] * 4): (
@@ -222,6 +233,7 @@ def test_laws_say_themselves() -> None:
     assert {law: str(law) for law in texts} == texts
     assert laws.Normal(0.0, 0.1) == laws.Normal(0.0, 0.1) != laws.Normal(0.0, 0.2)
     assert repr(laws.Normal(0.0, 0.1)) == "Normal(mean=0.0, stddev=0.1)"
+    assert ALL["entries"] == ALL["entries"] != laws.Entries(np.array([1.0]))
 
 
 def test_a_mixture_of_equals_is_one_of_them() -> None:

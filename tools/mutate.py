@@ -6,7 +6,7 @@
 
 A mutant changes one number, truth value, operator or comparison. Of the test files that TESTS names for its
 module, the tests that run its line are tried, the quickest first, as many as take ten seconds; where the line runs while
-the module is imported, those that run the function, class or module around it. What was found is kept in .mutants.jsonl, by the module's text, so that a run that was stopped
+the module is imported, those that run or name the function, class or module around it, thirty seconds. What was found is kept in .mutants.jsonl, by the module's text, so that a run that was stopped
 goes on; survivors are tried again, and printed with their line. Each mutant runs in a process of its own, `WORKERS` at a
 time: in a fork of one that has collected the tests, where the function is given the mutant's code; what runs
 while a module is imported, or survives so and ran then too, in a fork that imports the changed module. Strings and
@@ -114,6 +114,7 @@ UNSEEN = {
     'if activation == "softmax" and abs(math.fsum(each) - 1.0) >= 1e-6:': "no sum is just the bound",
     "moved = tuple(slice(t, t + extent) for t, extent in zip(taps, field, strict=False))": "as many taps as axes",
     'Rule(_role("embeddings"), each=lambda slot: Normal(1.0 / math.sqrt(slot.shape[1]))),': "a table has two axes",
+    "pairs = zip(self.values, self.probabilities, strict=False)": "the lengths were compared before",
     "merged[law] = merged.get(law, 0.0) - share": "their sum divides them",
     "for _ in range(201):": "finer than the result needs",
     "middle = low + (high - low) / 3": "the longer way to the same",
@@ -424,16 +425,19 @@ def choose(ran: Ran, file: str, span: Span) -> tuple[Seconds, Seconds]:
     names = {name for line in span.lines for name in by_line.get(str(line), [])}
     if span.name and not span.inside:
         names |= {name for name in ran.seconds if span.name in name}
-    tests = quickest({name: ran.seconds[name] for name in names - {""}})
-    before = (tests or quickest(ran.seconds)) if "" in names or not span.inside else {}
-    return tests if span.inside else {}, before
+    tests = {name: ran.seconds[name] for name in names - {""}}
+    before = "" in names or not span.inside
+    return (
+        quickest(tests, BUDGET) if span.inside else {},
+        quickest(tests or ran.seconds, 3 * BUDGET) if before else {},
+    )
 
 
-def quickest(tests: Seconds) -> Seconds:
+def quickest(tests: Seconds, budget: float) -> Seconds:
     """As many as the budget allows, one at least."""
     chosen: Seconds = {}
     for name in sorted(tests, key=tests.__getitem__):
-        if chosen and sum(chosen.values()) + tests[name] > BUDGET:
+        if chosen and sum(chosen.values()) + tests[name] > budget:
             break
         chosen[name] = tests[name]
     return chosen

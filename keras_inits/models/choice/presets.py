@@ -182,7 +182,7 @@ _FLAX = [
 #: Le et al. 2015 (arXiv 1504.00941); the other layers keep their own initializers.
 _IRNN = [
     Rule((_L.SimpleRNNCell, "recurrent_kernel"), Identity()),
-    Rule((_L.SimpleRNNCell, "kernel"), Normal(0.001), exact=True),
+    Rule((_L.SimpleRNNCell, "kernel"), Normal(0.001)),
     Rule((_L.SimpleRNNCell, "bias"), Zero()),
 ]
 
