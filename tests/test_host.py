@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -102,3 +103,33 @@ def test_names_are_counted_per_thread() -> None:
     assert host.in_fresh_state(lambda: L.Dense(1).name) == "dense"
     number = int(first.partition("_")[2] or 0)
     assert L.Dense(1).name == f"dense_{number + 1}"
+
+
+def test_values_of_this_process_alone_and_back() -> None:
+    """Also on an interrupt. In a `StatelessScope`, which is public, another thread has the old values."""
+    if keras.backend.backend() != "jax":
+        pytest.skip("its variables have layouts")
+    distribution = keras.distribution.DataParallel(devices=keras.distribution.list_devices()[:1])
+
+    def interrupted(variables: list[keras.Variable]) -> None:
+        with host.held_alone(variables, lambda variable: np.ones(2)):
+            assert keras.distribution.distribution() is None
+            assert [v._layout for v in variables] == [None, None]
+            variables[0].assign([2.0, 3.0])
+            with ThreadPoolExecutor(1) as thread:
+                seen = thread.submit(lambda: [v.value for v in variables]).result()
+            np.testing.assert_array_equal(seen, [[2, 3], [1, 1]])
+            raise KeyboardInterrupt
+
+    with distribution.scope():
+        variables = [keras.Variable(np.zeros(2, "float32")) for _ in range(2)]
+        before = [(v.value, v._layout) for v in variables]
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(variables)
+        assert keras.distribution.distribution() is distribution
+        for variable, (value, layout) in zip(variables, before, strict=True):
+            assert variable.value is value
+            assert variable._layout is layout is not None
+    scope = keras.StatelessScope([(variables[0], np.ones(2, "float32"))])
+    with scope, ThreadPoolExecutor(1) as thread:
+        assert not thread.submit(lambda: variables[0].value.any()).result(), "a scope would do"

@@ -199,7 +199,13 @@ else:
 keras.utils.set_random_seed(0)
 model = spread_model("model")
 memory = "low" if how == "slow, low" else "safe"
-if number == (1 if how == "ended" else 0):  # JAX ends all where process 0 ends
+x = np.random.default_rng(0).normal(size=(64, 512)).astype("float32")
+start = (lambda: ki.lsuv(model, x, memory="low")) if "lsuv" in how else (
+    lambda: ki.initialize(model, RULES, seed=3, memory=memory).digest)
+if number == (1 if "ended" in how else 0):  # JAX ends all where process 0 ends
+    def leave(*arguments, **named):
+        print("null", flush=True)
+        os._exit(0)
     def sleeping(self, *arguments):
         time.sleep(10)
         return original(self, *arguments)
@@ -207,17 +213,19 @@ if number == (1 if how == "ended" else 0):  # JAX ends all where process 0 ends
         time.sleep(10)
     if how.startswith("slow"):
         DefaultStream._draw = sleeping
-        answer_of(ki.initialize, model, RULES, seed=3, memory=memory)
-    print("null", flush=True)
-    os._exit(0)
+        answer_of(start)
+    if how == "ended in lsuv":
+        L.Dense.call = leave
+        start()
+    leave()
 before = [np.array(part) for v in model.variables for part in local(v)]
-start, notes = time.perf_counter(), []
+began, notes = time.perf_counter(), []
 try:
-    found = ki.initialize(model, RULES, seed=3, memory=memory).digest
+    found = start()
 except RuntimeError as error:
     found, notes = str(error), getattr(error, "__notes__", [])
 after = [np.array(part) for v in model.variables for part in local(v)]
-seconds = time.perf_counter() - start
+seconds = time.perf_counter() - began
 print(json.dumps([found, notes, all(map(np.array_equal, before, after)), seconds]), flush=True)
 os._exit(0)  # JAX's own end waits for the other one
 """
@@ -382,26 +390,31 @@ def test_processes_have_the_values_of_one(count: int, kind: str) -> None:
 
 
 @pytest.mark.large
-@pytest.mark.parametrize("how", ["ended", "stuck", "slow", "slow, low"])
-@pytest.mark.parametrize(("backend", "count"), [("jax", 2), ("torch", 3)])
+@pytest.mark.parametrize(
+    ("backend", "count", "how"),
+    [
+        *[("jax", 2, how) for how in ("ended", "stuck", "slow", "slow, low")],
+        *[("jax", 2, how) for how in ("ended in lsuv", "slow in lsuv")],
+        *[("torch", 3, how) for how in ("ended", "stuck", "slow", "slow, low")],
+    ],
+)
 def test_a_process_that_does_not_come_is_an_error(
     backend: str, count: int, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing changes, but for what memory="low" says; `slow` has taken part before it drew."""
+    """Nothing changes, but for what memory="low" says in `initialize`; `slow` has taken part before."""
     require(backend)
     if backend == "torch":
         needs_dtensor()
     monkeypatch.setenv("KERAS_INITS_TIMEOUT", "3")
-    absent = 1 if how == "ended" else 0
+    absent = 1 if "ended" in how else 0
     answers = together(count, how, ABSENT, backend)
     assert answers.pop(absent) is None
     for found, notes, unchanged, seconds in answers:
-        assert found.startswith(
-            "initialize: every process that holds a part of the model must take "
-        )
+        owner = "lsuv" if "lsuv" in how else "initialize"
+        assert found.startswith(f"{owner}: every process that holds a part of the model must take ")
         late = "did not come within 3 seconds (KERAS_INITS_TIMEOUT)"
-        assert f"process {absent} {'does not answer' if how == 'ended' else late}" in found
-        assert seconds < (3 if how == "ended" else 8)
+        assert f"process {absent} {'does not answer' if 'ended' in how else late}" in found
+        assert seconds < (3 if how == "ended" else 12)
         assert unchanged == (how != "slow, low")
         assert len(notes) == (how == "slow, low")
 

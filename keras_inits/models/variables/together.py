@@ -29,19 +29,20 @@ def in_one_process(owner: str, model: Any, found: Slots, **same: Any) -> Iterato
     be the `same` in all processes: they are compared before, and the values after, of which each takes
     its own part. If one process fails, the model is as it was in all of them.
     """
+    own = [slot.path for slot in found if spread.is_readable(slot.variable)]
+    several = len(own) < len(found)
+    if several or same:
+        agree(owner, found, **same)
+    if not several:
+        yield False
+        return
+    _refuse_own(owner, own)
     listed = (
         *model.variables,
         *getattr(model, "metrics_variables", ()),
         *(slot.variable for slot in found),
     )
     variables = list({id(variable): variable for variable in listed}.values())
-    several = not all(map(spread.is_readable, variables))
-    if several or same:
-        agree(owner, found, **same)
-    if not several:
-        yield False
-        return
-    _refuse_own(owner, [slot.path for slot in found if spread.is_readable(slot.variable)])
     with host.held_alone(variables, partial(together.whole, owner)):
         starts = [weakref.ref(variable.value) for variable in variables]
         try:
