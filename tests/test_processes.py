@@ -278,6 +278,7 @@ start = ki.initialize(model, "torch", seed=5).digest == ki.initialize(alone, "to
 path = os.path.join(os.environ["FOLDER"], f"{number}.keras")  # all save, each its own file
 model.save(path)
 saved = {ki.digest(model), loaded(path, keras.distribution.distribution()), loaded(path)}
+found.append(answer_of(ki.lsuv, model, x + number, seed=0))
 ki.lsuv(model, x, seed=0, progress=False)
 ki.lsuv(alone, x, seed=0, progress=False)
 ki.digest(model)  # an error where processes have other values
@@ -436,7 +437,7 @@ def test_seconds_to_wait_are_an_integer(monkeypatch: pytest.MonkeyPatch) -> None
 def test_processes_of_pytorch_have_the_values_of_one(count: int, kind: str) -> None:
     """Under DTensor, which Keras has since 3.16; 767 units are not cut evenly."""
     needs_dtensor()
-    for number, (found, again, less, refused, reloaded, as_alone) in enumerate(
+    for number, (found, again, less, refused, other_data, reloaded, as_alone) in enumerate(
         together(count, kind, TORCH, "torch")
     ):
         assert found
@@ -446,6 +447,9 @@ def test_processes_of_pytorch_have_the_values_of_one(count: int, kind: str) -> N
         step = -(-767 // count)
         held = min(step, 767 - number * step) if kind == "model" else 767
         assert less == (512 + 48) * (held - 767)
+        assert other_data.startswith(
+            "lsuv: x must be the same in all processes, got shape (64, 512)"
+        )
         assert f"DefaultStream(seed={3 + number}) in process {number}" in refused
 
 
