@@ -110,6 +110,8 @@ def main() -> None:
     print(f"{keras.backend.backend()}, keras {keras.__version__}, {os.cpu_count()} processors")
     small = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
     keras_inits.initialize(small, seed=0)
+    if "llama" in options.models:
+        import keras_hub  # noqa: F401  (its own memory is none of the model's)
     for name in options.models:
         build = builds[name]
         memory(build)

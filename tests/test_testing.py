@@ -168,6 +168,8 @@ def test_what_is_no_initializer() -> None:
         check_initializer(json)
     with pytest.raises(TypeError, match="check_initializer: law must be None or a keras_inits.law"):
         check_initializer(ki.HeNormal, law=3)
+    with pytest.raises(TypeError, match="or a class that can be made without arguments: Chrono"):
+        check_initializer(ki.Chrono)
 
 
 def test_entries_that_are_copies_of_others() -> None:

@@ -87,7 +87,11 @@ def initializer_checks(
         >>> import keras_inits
         >>> initializer_checks(keras_inits.HeNormal)["threads"]()
     """
-    initializer = subject() if isinstance(subject, type) else subject
+    try:
+        initializer = subject() if isinstance(subject, type) else subject
+    except TypeError as error:
+        expected = "an initializer, or a class that can be made without arguments"
+        raise TypeError(f"check_initializer: subject must be {expected}: {error}") from error
     if not callable(initializer) or not hasattr(initializer, "get_config"):
         raise checks.type_error("check_initializer", "subject", "an initializer", subject)
     if law is not None and not isinstance(law, Law):
