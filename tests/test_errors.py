@@ -268,14 +268,17 @@ def test_zero_size_shapes_give_empty_tensors(case: Case) -> None:
     ],
 )  # fmt: skip
 def test_shapes_that_do_not_suit(make: Any, shape: tuple[int, ...], message: str) -> None:
-    with pytest.raises(ValueError) as caught:
-        make()(shape)
-    assert str(caught.value).endswith(message)
+    scheme = make()
+    for ask in (scheme.check_shape, scheme):
+        with pytest.raises(ValueError) as caught:
+            ask(shape)
+        assert str(caught.value).endswith(message)
 
 
 def test_integer_dtypes_of_constants() -> None:
     for dtype in ("int8", "uint8", "int32", "bool"):
         assert keras.backend.standardize_dtype(ki.One()((2,), dtype).dtype) == dtype
+    assert keras.ops.convert_to_numpy(ki.FromArray([1.0, 2.0])((2,), "int8")).tolist() == [1, 2]
     with pytest.raises(ValueError, match="^Constant: value must be exact in int32, got 0.5"):
         ki.Constant(0.5)((2,), "int32")
     with pytest.raises(ValueError, match="^Constant: value must be exact in uint8, got -1"):

@@ -23,12 +23,15 @@ def _float64(scheme: ki.Scheme, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "shape", [(3, 4, 6), (4, 5, 5), (2, 2, 3, 4), (3, 3, 4, 4), (3, 3, 3, 2, 3)]
+    "shape", [(5, 2, 4), (3, 4, 6), (4, 5, 5), (2, 2, 3, 4), (3, 3, 4, 4), (3, 3, 3, 2, 3)]
 )
 def test_convolution_orthogonal_keeps_the_norm(shape: tuple[int, ...]) -> None:
     """With circular padding, of the whole input, whatever the input."""
     *field, inputs, outputs = shape
     kernel = to_numpy(ki.ConvolutionOrthogonal(1.5, seed=2)(shape))
+    # P + (1 - P) = 1, so that a constant signal meets Q.
+    q = to_numpy(ki.Orthogonal(1.5, seed=2)((outputs, outputs)))[:inputs]
+    np.testing.assert_allclose(kernel.reshape(-1, inputs, outputs).sum(axis=0), q, atol=3e-6)
     taps = np.abs(kernel).reshape(-1, inputs * outputs).sum(axis=1)
     assert (taps > 0.01).sum() > 1
     x = RNG(0).normal(size=(4, *(7,) * len(field), inputs))

@@ -213,7 +213,7 @@ def test_law_of_small_tensors(scheme: ki.Scheme, shapes: list[tuple[int, ...]]) 
     ("scheme", "shapes", "longest"),
     [
         (ki.Orthogonal(), [(1, 2), (3, 4), (2, 3, 4), (1, 1)], lambda s: max(np.prod(s[:-1]), s[-1])),
-        (ki.DeltaOrthogonal(), [(3, 1, 1), (3, 2, 4), (7, 5, 2, 3), (2, 3, 4, 2, 2)], lambda s: s[-1]),
+        (ki.DeltaOrthogonal(), [(1, 2, 3), (3, 1, 1), (3, 2, 4), (7, 5, 2, 3), (2, 3, 4, 2, 2)], lambda s: s[-1]),
         (ki.Sparse(0.3, 1.0), [(1, 1), (4, 7), (2, 10)], lambda s: 1),
         (ki.Sparse(0.0, 1.0), [(3, 1)], lambda s: 1),
         (ki.SparseInputs(2, 1.0), [(2, 1), (5, 3)], lambda s: 1),
@@ -261,19 +261,24 @@ def test_a_block_is_a_part_of_the_whole(case: Case) -> None:
         np.testing.assert_array_equal(block, scheme.values(case.shape, "float32", stream)[index])
 
 
+MAPS = {
+    *("Identity", "Orthogonal", "DeltaOrthogonal", "ConvolutionOrthogonal", "ConvolutionAware"),
+    *("Dirac", "ZerO", "IDInit", "Bilinear"),
+}
+
+
 @pytest.mark.once
-def test_what_a_layer_asks_is_told() -> None:
-    """What one with groups draws map by map, and a whole bias of gates."""
-    assert {case.class_name for case in ONE_EACH if case.make(case.shape, 0).linear_map} == {
-        *("Identity", "Orthogonal", "DeltaOrthogonal", "ConvolutionOrthogonal", "ConvolutionAware"),
-        *("Dirac", "ZerO", "IDInit", "Bilinear"),
-    }
-    laws_of_their_own = {
-        case.class_name for case in ONE_EACH if not getattr(case.cls, "by_fan", True)
-    }
-    assert laws_of_their_own == {"Siren", "RandomWalk", "SignedConstant"}
-    biases = {case.class_name for case in ONE_EACH if getattr(case.cls, "gate_bias", False)}
-    assert biases == {"ForgetGateBias", "Chrono"}
+@pytest.mark.parametrize("case", ONE_EACH, ids=lambda case: case.class_name)
+def test_what_a_layer_asks_is_told(case: Case) -> None:
+    """What one with groups draws map by map, a whole bias of gates, a variance that is no number over the fan."""
+    name, cls = case.class_name, case.cls
+    assert case.make(case.shape, 0).linear_map == (name in MAPS)
+    assert getattr(cls, "gate_bias", False) == (name in ("ForgetGateBias", "Chrono"))
+    assert getattr(cls, "by_fan", True) == (name not in ("Siren", "RandomWalk", "SignedConstant"))
+
+
+@pytest.mark.once
+def test_a_map_of_groups_or_of_another_scheme() -> None:
     assert not ki.Dirac(2).linear_map
     assert ki.Scaled(ki.Orthogonal(), 2.0).linear_map
 
@@ -310,19 +315,26 @@ def test_a_forget_gate_of_any_law() -> None:
 
 @pytest.mark.once
 def test_at_the_ends_of_a_stream() -> None:
-    """What a stream gives once in 2^53 numbers."""
+    """What a stream gives once in 2^53 numbers: moduli one step from 0 and from 1, a phase one step from 0."""
     highest = SimpleNamespace(uniform=lambda shape, low, high, dtype: np.full(shape, high))
-    highest.child = lambda *names: highest
-    assert np.isfinite(ki.LRURing(0.5, 1.0).values((3, 4), "float64", highest)).all()
     zero = SimpleNamespace(uniform=lambda shape, low, high, dtype: np.zeros(shape))
-    zero.child = lambda *names: zero
-    assert np.isfinite(ki.LRURing(0.0, 1.0).values((3, 4), "float64", zero)).all()
+    for stream in (highest, zero):
+        stream.child = lambda *names, stream=stream: stream
+    one = -53 * math.log(2)
+    for stream, r_min, expected in (
+        (highest, 0.5, [one - math.log(2), math.log(2 * math.pi), one / 2]),
+        (zero, 0.0, [math.log(-one / 2), one, 0.0]),
+    ):
+        x = ki.LRURing(r_min, 1.0).values((3, 1), "float64", stream)
+        # The logarithm's absolute error is 1e-16, as large as that of such a modulus.
+        np.testing.assert_allclose(x[:, 0], expected, rtol=0.02, atol=1e-12)
     with pytest.raises(ValueError, match="EchoState: the drawn matrix must be not nilpotent"):
         ki.EchoState(0.9).values((3, 3), "float64", zero)
 
 
 @pytest.mark.once
 def test_laws_of_small_fans() -> None:
+    assert ki.LecunNormal().law((1, 5)).std == ki.LecunNormal().law((0, 5)).std == 1
     assert ki.SignedConstant().law((1, 5)).std == pytest.approx(math.sqrt(2))
     for n, counted in ((3, 6), (6, 6), (7, 7)):
         g = math.sqrt(2) * math.exp(1.2 / (counted - 2.4))
