@@ -451,7 +451,6 @@ def test_foreign_initializers_without_a_seed_are_reported():
     assert values(model)["dense_1/kernel"][0, 1] == 1
 
 
-@pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64")  # JAX, of Keras's own draw
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
 def test_other_dtypes(dtype):
     model = keras.Sequential([keras.Input((64,)), L.Dense(64, dtype=dtype)])
