@@ -363,6 +363,32 @@ def test_errors(make, x, error, message):
         ki.residual_branches(make(), x)
 
 
+class Counted(L.Layer):
+    """Counts its calls in a variable."""
+
+    def build(self, shape):
+        self.calls = self.add_weight(
+            shape=(), name="calls", initializer="zeros", dtype="int32", trainable=False
+        )
+
+    def call(self, x):
+        self.calls.assign_add(1)
+        return x
+
+
+def test_following_a_model_leaves_its_states():
+    """A layer may assign to its variables whenever it is called."""
+    model = functional(Counted(), Block())
+    for look in (
+        ki.residual_branches,
+        ki.audit,
+        lambda model: ki.initialize(model, "gpt2", dry_run=True),
+        lambda model: ki.autoinit(model, dry_run=True),
+    ):
+        look(model)
+        assert int(model.layers[1].calls.value) == 0
+
+
 @pytest.mark.once
 def test_the_report_shows_itself(tmp_path):
     require("matplotlib")

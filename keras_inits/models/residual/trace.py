@@ -89,7 +89,11 @@ def trace(model: Any, inputs: Any, training: bool = False) -> Trace:
     found = _Follower(model, training)
 
     def run() -> None:
-        with warnings.catch_warnings(), symbolic_calls(found.call, found.operation):
+        with (
+            warnings.catch_warnings(),
+            keras.StatelessScope(),  # what calls assign to the model's states is dropped
+            symbolic_calls(found.call, found.operation),
+        ):
             warnings.simplefilter("ignore")  # of masks, which are not followed
             outputs = keras.tree.flatten(model(inputs))
             found.trace.inputs = keras.tree.flatten(inputs)
