@@ -6,11 +6,11 @@
 
 A mutant changes one number, truth value, operator or comparison. Of the test files that TESTS names for its
 module, the tests that run its line are tried, the quickest first, as many as take ten seconds; where the line runs while
-the module is imported, those that run or name the function, class or module around it, thirty seconds. What was found is kept in .mutants.jsonl, by the module's text, so that a run that was stopped
-goes on; survivors are tried again, and printed with their line. Each mutant runs in a process of its own, `WORKERS` at a
-time: in a fork of one that has collected the tests, where the function is given the mutant's code; what runs
-while a module is imported, or survives so and ran then too, in a fork that imports the changed module. Strings and
-annotations stay as they are.
+the module is imported, those that run or name the function, class or module around it, thirty seconds. What was found
+is kept in .mutants.jsonl, by the module's text, so that a run that was stopped goes on; survivors are tried again, and
+printed with their line. Each mutant runs in a process of its own, `WORKERS` at a time: in a fork of one that has
+collected the tests, where the function is given the mutant's code; what runs while a module is imported, or survives so
+and ran then too, in a fork that imports the changed module. Strings and annotations stay as they are.
 """
 
 from __future__ import annotations
@@ -472,7 +472,9 @@ def work(jobs: list[Job]) -> int:
         if inside:
             files = set().union(*(files_with(job.tests) for job in inside))
             if not in_child(lambda: pytest_code(folder, files, Forked(folder, inside))):
-                raise SystemExit("the tests fail in another order")
+                raise SystemExit(
+                    "the tests fail in another order, or their names change from process to process"
+                )
         dead = {name for name, alive in known().items() if not alive}
         for job in jobs:
             if key_of(job) in dead or (job.tests and not job.imported):
