@@ -4,8 +4,8 @@
 
 Runs of both take turns, so that whatever else the machine does falls on both; medians. `llama` is of
 KerasHub's layers, with as many of them as make so many GiB of float32; its memory is measured by a build and
-`initialize(memory="low")` in the same process, first of all. `--profile` shows where the processor time of a
-deferred load goes.
+`initialize(memory="low")` in the same process, first of all. The first build is that of a new process, which on JAX
+compiles each draw. `--profile` shows where the processor time of a deferred load goes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import os
 import pstats
 import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -88,6 +90,11 @@ def memory(build: Callable[[], keras.Model]) -> None:
     )
 
 
+def first(name: str, gib: float, how: str) -> float:
+    command = [sys.executable, __file__, name, "--gib", str(gib), "--first", how]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
 def profile(function: Callable[[], object]) -> None:
     profiler = cProfile.Profile(time.process_time)
     profiler.runcall(function)
@@ -100,6 +107,7 @@ def main() -> None:
     parser.add_argument("--gib", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--first", choices=["plain", "deferred"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     applications = keras.applications
     builds = {
@@ -107,6 +115,10 @@ def main() -> None:
         "resnet50": lambda: applications.ResNet50(weights=None),
         "llama": lambda: llama(options.gib),
     }
+    if options.first:
+        build = builds[options.models[0]]
+        print(seconds(build if options.first == "plain" else deferred(build)))
+        return
     print(f"{keras.backend.backend()}, keras {keras.__version__}, {os.cpu_count()} processors")
     small = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
     keras_inits.initialize(small, seed=0)
@@ -118,6 +130,13 @@ def main() -> None:
         plain, ours = turns(options.rounds, build, deferred(build))
         print(
             f"{name} build: {plain:.2f} s, deferred {ours:.2f} s, {plain / ours:.1f} times",
+            flush=True,
+        )
+        ways = [functools.partial(first, name, options.gib, how) for how in ("plain", "deferred")]
+        rows = [[way() for way in ways] for _ in range(options.rounds)]
+        plain, ours = (statistics.median(column) for column in zip(*rows, strict=True))
+        print(
+            f"{name} first build: {plain:.2f} s, deferred {ours:.2f} s, {plain / ours:.1f} times",
             flush=True,
         )
         if name == "llama":
