@@ -246,3 +246,9 @@ def test_a_mixture_of_equals_is_one_of_them() -> None:
     assert laws.mixture([laws.Normal(0, 1), laws.Normal(0, 1)], [1, 5]) == laws.Normal(0, 1)
     assert laws.mixture([laws.Normal(0, 1), None], [1, 1]) is None
     assert laws.mixture([laws.Normal(0, 1), None], [1, 0]) == laws.Normal(0, 1)
+
+
+def test_steps_up_to_float32s_largest_are_their_own_inverse_softplus():
+    law = laws.SoftplusStep(0.001, 3.4e38)
+    assert law.support[1] == pytest.approx(3.4e38)
+    assert law.cdf(law.quantile([0.1, 0.5, 0.9])) == pytest.approx([0.1, 0.5, 0.9])

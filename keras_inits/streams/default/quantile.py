@@ -143,6 +143,7 @@ def log64(v: np.ndarray) -> np.ndarray:
 
 def exp64(v: np.ndarray, less: float = 0.0) -> np.ndarray:
     """exp(v), or exp(v) - 1 with `less` = 1: 2^k (1 + p) of v = k log 2 + r, p = exp(r) - 1 by its series."""
+    v = np.maximum(v, -800.0)  # beyond, exp(v) is 0 all the same, and k would be no integer
     k = np.rint(v / LN2).astype(int)
     r = v - k * LN2
     p = np.full_like(r, 1 / 16)
