@@ -139,10 +139,21 @@ class Inner(L.Layer):
 
 
 def test_layers_inside_of_what_has_no_variables_are_seen():
-    inputs = keras.Input((3,))
-    model = keras.Model(inputs, L.Dense(3)(inputs))
-    model.never_called, model.only_marked = Inner(name="never_called"), Inner(name="only_marked")
-    model.only_marked.built = True
+    class Holder(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = L.Dense(3)
+            self.never_called, self.only_marked = (
+                Inner(name="never_called"),
+                Inner(name="only_marked"),
+            )
+            self.only_marked.built = True
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Holder()
+    model(np.zeros((1, 3)))
     assert [path for path, _ in walk(model).unbuilt] == ["never_called", "only_marked/dense"]
     model.never_called(np.zeros((1, 3)))
     model.only_marked(np.zeros((1, 3)))
