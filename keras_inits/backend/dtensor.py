@@ -38,9 +38,7 @@ def in_group() -> bool:
 def is_dtensor(tensor: Any) -> bool:
     """Whether a tensor is one; its module takes long to import, and has been where there is one."""
     module = sys.modules.get("torch.distributed.tensor")
-    if module is None or not in_group():
-        return False
-    return isinstance(getattr(tensor, "data", tensor), module.DTensor)
+    return module is not None and isinstance(getattr(tensor, "data", tensor), module.DTensor)
 
 
 def is_cut(layout: Any) -> bool:

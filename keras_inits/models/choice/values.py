@@ -161,9 +161,7 @@ def row(action: Action, array: np.ndarray | None) -> Drawn:
         known = law_of(used, slot.shape, geometry)
         law = law_text(used, known)
         expected = None if known is None else known.std
-        is_whole = isinstance(array, np.ndarray)
-        shards = [] if is_whole else spread.shards(array)
-        measured = _std(action, [array] if is_whole else [shard.values for shard in shards])
+        measured = _std(action, [shard.values for shard in spread.shards(array)])
     return Drawn(
         path=slot.path,
         shape=slot.shape,

@@ -60,14 +60,11 @@ class Digest:
 
     def add(self, slot: Slot, value: Any) -> None:
         """The value, a tensor or a NumPy array, that the slot's variable has."""
-        if isinstance(value, np.ndarray):  # what each of the variable's processes will hold
-            whole = tuple(slice(0, size) for size in value.shape)
-            self.sums.append(_sum(slot, value, whole))
-            self.owners.append((slot, spread.processes(slot.variable)))
-            return
         for shard in spread.shards(value):
             self.sums.append(0 if shard.values is None else _sum(slot, shard.values, shard.block))
-            self.owners.append((slot, shard.processes))
+            whole = isinstance(value, np.ndarray)  # what each of the variable's processes will hold
+            held = spread.processes(slot.variable) if whole else shard.processes
+            self.owners.append((slot, held))
 
     def hexdigest(self) -> str:
         sums, here = self.sums, (together.process(),)

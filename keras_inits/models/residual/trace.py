@@ -22,6 +22,7 @@ from keras_inits import host
 from keras_inits.host.hooks import symbolic_calls
 from keras_inits.models.flow.batch import one_line
 from keras_inits.models.flow.places import places
+from keras_inits.models.variables.origin import is_unbuilt
 from keras_inits.models.weights.layers import ATTENTION
 
 _L = keras.layers
@@ -68,6 +69,7 @@ class Trace:
     steps: list[Step] = field(default_factory=list)
     outputs: list[Any] = field(default_factory=list)
     closed: list[tuple[Any, str]] = field(default_factory=list)
+    #: The ids of all layers that were called, and of those that were followed inside.
     called: set[int] = field(default_factory=set)
     opened: set[int] = field(default_factory=set)
 
@@ -112,11 +114,11 @@ class _Follower:
 
     def call(self, original: Any, layer: Any, args: Any, kwargs: Any) -> Any:
         """What a layer gives: opened, or as one step."""
-        is_built = layer.built or type(layer).build is _L.Layer.build
-        if not is_built and id(layer) in self.held:
+        made_here = is_unbuilt(layer)
+        if made_here and id(layer) in self.held:
             raise ValueError(f"layer {layer.name!r} is not built")
         self.trace.called.add(id(layer))
-        if is_built and _is_opened(layer):
+        if not made_here and _is_opened(layer):
             try:
                 return self._open(layer, args, kwargs)
             except Exception as error:

@@ -128,6 +128,11 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {text[0] if text else ''}"[:200]
 
 
+def is_unbuilt(layer: keras.Layer) -> bool:
+    """Whether a layer has a build of its own, which a call has yet to run."""
+    return not layer.built and type(layer).build is not keras.layers.Layer.build
+
+
 def sublayers(layer: keras.Layer) -> list[keras.Layer]:
     """The layers that `layer` holds in its attributes, directly or in containers, each once."""
     found: dict[int, keras.Layer] = {}

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from keras_inits.models.variables.origin import recover, sublayers
+from keras_inits.models.variables.origin import is_unbuilt, recover, sublayers
 from keras_inits.models.variables.rebuild import assigned_inside
 from keras_inits.models.variables.waiting import remembered
 
@@ -123,11 +123,6 @@ def _visit(
     seen.add(id(layer))
     chain = (*parents, layer)
     nested = sublayers(layer)
-    if not nested and not isinstance(layer, keras.Model):  # most layers hold no others
-        own = [v for v in [*variables, *_rnn_states(layer)] if id(v) not in seen]
-        seen.update(map(id, own))
-        _add_own(own, chain, names, found)
-        return
     owners = children(layer, variables, nested)
     inside = [child for child, _ in owners]
     below = {id(v) for _, own in owners for v in own}
@@ -135,6 +130,8 @@ def _visit(
     own = [v for key, v in mine.items() if key not in below and key not in seen]
     seen.update(map(id, own))
     _add_own(own, chain, names, found)
+    if not (nested or owners):  # most layers hold no others
+        return
     segments = renumbered((child.name, stem(child)) for child in inside)
     start = len(found.slots)
     for (child, theirs), segment in zip(owners, segments, strict=True):
@@ -155,9 +152,7 @@ def _may_make(layer: keras.Layer) -> bool:
     """Whether a call may make variables in a layer that has none: there, or in a layer inside of it."""
     if layer.variables:
         return False
-    if not layer.built and type(layer).build is not keras.layers.Layer.build:
-        return True
-    return any(map(_may_make, sublayers(layer)))
+    return is_unbuilt(layer) or any(map(_may_make, sublayers(layer)))
 
 
 def _correct(layer: keras.Layer, found: Walk, start: int) -> None:
